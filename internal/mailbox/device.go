@@ -1,0 +1,112 @@
+package mailbox
+
+import (
+	"strings"
+
+	"waybill/schemas"
+)
+
+// Device is one device of a user: its session, its cursor and, while it is
+// connected, its route.
+type Device struct {
+	Name string
+
+	// The session: one login with its resumes. Live until it is ended.
+	Live        bool
+	Session     schemas.ID
+	SessionTime int64            // when it began, by the gate's clock
+	LoginAt     schemas.Position // newest login: what "newer" means for a policy
+	Leaving     schemas.Reason   // the device logged out: delivery will end the session
+	Platform    string
+	Version     string
+	Install     schemas.ID
+	Count       uint64
+	Cursor      schemas.Position // newest that the device acknowledged
+	UplinkMark  uint64
+	// GapFrom and GapTo bound what ended as overflow and has not been said.
+	GapFrom, GapTo schemas.Position
+
+	// The route. Conn is zero while there is none.
+	Conn     schemas.ConnID
+	Base     schemas.Position // where every series of writes to Conn starts
+	Adopt    schemas.Reason   // why the cursor meant nothing; Base is then ours
+	ResumeAt schemas.Position // of its connected, and of its resumed
+	Resumed  bool             // an acked has reached ResumeAt
+	Received schemas.Position // the application works on it
+	Progress int64            // broker time of the newest sign that it gets on
+	Window   uint32           // pushes in flight; 0 = delivery's default
+	MaxFrame uint32           // bytes; 0 = no limit
+	Since    int64            // broker time of its connected
+
+	changed bool
+}
+
+// Connected says that the device has a route.
+func (d *Device) Connected() bool { return !d.Conn.IsZero() }
+
+// Device index by name; -1 where the user has no such device.
+func (u *User) Device(name string) int {
+	for i := range u.Devices {
+		if u.Devices[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (u *User) deviceFor(name string) int {
+	if i := u.Device(name); i >= 0 {
+		return i
+	}
+	u.Devices = append(u.Devices, Device{Name: strings.Clone(name)})
+	return len(u.Devices) - 1
+}
+
+// routed is the device whose route is conn; -1 where that route is over.
+func (u *User) routed(name string, conn schemas.ConnID) int {
+	i := u.Device(name)
+	if i < 0 || conn.IsZero() || u.Devices[i].Conn != conn {
+		return -1
+	}
+	return i
+}
+
+// endRoute forgets the route. With a reason the connection must still be
+// closed: it is closing until its end is read.
+func (u *User) endRoute(i int, reason schemas.Reason) {
+	d := &u.Devices[i]
+	if !d.Connected() {
+		return
+	}
+	if reason != 0 {
+		u.close(d.Name, d.Conn, reason)
+	}
+	u.countTry(i)
+	d.Conn, d.Base, d.Adopt, d.ResumeAt, d.Resumed = schemas.ConnID{}, 0, 0, 0, false
+	d.Received, d.Progress, d.Window, d.MaxFrame, d.Since = 0, 0, 0, 0, 0
+	d.changed = true
+}
+
+// countTry holds the connection against the push after the cursor, if the
+// device said that its application had begun with it.
+func (u *User) countTry(i int) {
+	for _, p := range u.Pushes {
+		c := p.Copy(i)
+		if !c.Open() || c.Acked {
+			continue
+		}
+		if u.Devices[i].Received == p.Pos && c.Tries < 255 {
+			c.Tries++
+			p.changed = true
+		}
+		return
+	}
+}
+
+func (u *User) close(device string, conn schemas.ConnID, reason schemas.Reason) {
+	if len(u.Closing) == maxClosing {
+		u.Closing = append(u.Closing[:0], u.Closing[1:]...)
+	}
+	u.Closing = append(u.Closing, Closing{strings.Clone(device), conn, reason})
+	u.changes.lists = true
+}

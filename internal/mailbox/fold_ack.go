@@ -1,0 +1,97 @@
+package mailbox
+
+import "waybill/schemas"
+
+// sent: a gate handed the push to a socket. The ack timer runs from here.
+func (u *User) sent(at int64, e *schemas.Event) {
+	b, i := e.Sent, u.Device(e.Device)
+	if b == nil || i < 0 {
+		return
+	}
+	p := u.Push(schemas.Position(b.Position))
+	if p == nil {
+		return
+	}
+	c := p.Copy(i)
+	c.reported(b.Attempt, b.Dispatched, e.Conn())
+	if c.Sent == 0 {
+		c.Sent = e.Time
+	}
+	if u.Devices[i].Conn == e.Conn() {
+		c.SentAt = at
+	}
+	p.changed = true
+}
+
+// reported notes what a gate said of an attempt.
+func (c *Copy) reported(attempt uint32, dispatched int64, conn schemas.ConnID) {
+	if c.Dispatched == 0 {
+		c.Dispatched = dispatched
+	}
+	if attempt >= c.Attempt {
+		c.Attempt, c.AttemptConn = attempt, conn
+	}
+}
+
+// acked moves the cursor; it belongs to a connection, not to a push.
+func (u *User) acked(pos schemas.Position, at int64, e *schemas.Event) {
+	b, i := e.Acked, u.Device(e.Device)
+	if b == nil || i < 0 {
+		return
+	}
+	cursor := schemas.Position(b.Cursor)
+	u.ackUpTo(i, cursor, pos, at, e)
+	d := &u.Devices[i]
+	if d.Conn != e.Conn() || cursor > pos {
+		return
+	}
+	if received := schemas.Position(b.Received); received != d.Received {
+		d.Received, d.Progress, d.changed = received, at, true
+	}
+	if cursor >= d.ResumeAt && !d.Resumed {
+		d.Resumed, d.changed = true, true
+		d.saidGap()
+	}
+}
+
+// saidGap: the device has read the resumed that named the gap.
+func (d *Device) saidGap() {
+	if d.GapTo < d.ResumeAt {
+		d.GapFrom, d.GapTo = 0, 0
+	}
+}
+
+// ackUpTo marks everything up to the cursor, which stands in the record at
+// pos, as acknowledged by the device. A cursor beyond that record is from
+// another log and says nothing about this one.
+func (u *User) ackUpTo(i int, cursor, pos schemas.Position, at int64, e *schemas.Event) {
+	d := &u.Devices[i]
+	if cursor > pos {
+		return
+	}
+	if cursor > d.Cursor {
+		d.Cursor, d.Progress, d.changed = cursor, at, true
+	}
+	for _, p := range u.Pushes {
+		if p.Pos > cursor {
+			return
+		}
+		if c := p.Copy(i); c.Owed && !c.Acked {
+			c.Acked, c.AckTime, c.AckConn = true, e.Time, e.Conn()
+			p.changed = true
+		}
+	}
+}
+
+// opened: a person looked at the push.
+func (u *User) opened(e *schemas.Event) {
+	b, i := e.Opened, u.Device(e.Device)
+	if b == nil || i < 0 {
+		return
+	}
+	if p := u.Push(schemas.Position(b.Position)); p != nil {
+		if c := p.Copy(i); c.Opened == 0 {
+			c.Opened, p.changed = e.Time, true
+		}
+	}
+}

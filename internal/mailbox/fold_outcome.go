@@ -1,0 +1,66 @@
+package mailbox
+
+import "waybill/schemas"
+
+// outcome closes a push for one device, as a whole, or both at once (its first
+// delivery). The first outcome of an identity counts.
+func (u *User) outcome(e *schemas.Event) {
+	b := e.Outcome
+	if b == nil {
+		return
+	}
+	p := u.Push(schemas.Position(b.Position))
+	if p == nil {
+		return
+	}
+	p.changed = true
+	if e.Device != "" {
+		u.deviceOutcome(p, e.Device, b.Class)
+	}
+	if (e.Device == "" || b.Whole) && p.End == 0 {
+		p.End = b.Class
+		u.wholeOutcome(p, b)
+	}
+	u.removeOver(p)
+}
+
+func (u *User) deviceOutcome(p *Push, device string, class schemas.Class) {
+	i := u.Device(device)
+	if i < 0 {
+		return
+	}
+	c := p.Copy(i)
+	if c.End != 0 {
+		return
+	}
+	c.End = class
+	p.Delivered = p.Delivered || class == schemas.Class_CLASS_DELIVERED
+	p.Unconfirmed = p.Unconfirmed || class == schemas.Class_CLASS_UNCONFIRMED
+}
+
+// wholeOutcome: unless it was a delivery, the end of the push is the end for
+// every device that was still owed it.
+func (u *User) wholeOutcome(p *Push, b *schemas.Outcome) {
+	if b.Class == schemas.Class_CLASS_DELIVERED {
+		return
+	}
+	for i := range p.Copies {
+		c := &p.Copies[i]
+		if !c.Open() {
+			continue
+		}
+		c.End = b.Class
+		if b.Reason == schemas.Reason_REASON_OVERFLOW {
+			u.Devices[i].overflowed(p.Pos)
+		}
+	}
+}
+
+// overflowed notes a gap that the device's next resumed will say.
+func (d *Device) overflowed(pos schemas.Position) {
+	if d.GapFrom == 0 {
+		d.GapFrom = pos - 1
+	}
+	d.GapFrom, d.GapTo = min(d.GapFrom, pos-1), max(d.GapTo, pos)
+	d.changed = true
+}

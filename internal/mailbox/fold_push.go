@@ -1,0 +1,164 @@
+package mailbox
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"waybill/schemas"
+)
+
+func (u *User) pushed(pos schemas.Position, at int64, e *schemas.Event) {
+	b := e.Pushed
+	if b == nil {
+		return
+	}
+	p := newPush(pos, e)
+	u.recall(p, b, at)
+	ttl := b.Ttl * 1000
+	if b.DeliverAt > 0 && p.Never == 0 {
+		u.Waiting = append(u.Waiting, Waiting{Push: p, Due: b.DeliverAt, TTL: ttl})
+		u.changes.lists = true
+		return
+	}
+	u.due(p, at, ttl)
+}
+
+func newPush(pos schemas.Position, e *schemas.Event) *Push {
+	b := e.Pushed
+	p := &Push{
+		Pos: pos, ID: schemas.IDFrom(b.PushId), Trace: schemas.IDFrom(e.TraceId),
+		Name: strings.Clone(b.Name), Label: strings.Clone(b.Label), CollapseKey: strings.Clone(b.CollapseKey),
+		Family: b.Family, Command: b.Command, Body: bytes.Clone(b.Body), Digest: b.Digest,
+		Device: strings.Clone(e.Device), Accepted: e.Time, changed: true,
+	}
+	copy(p.Span[:], e.ParentSpan)
+	return p
+}
+
+// recall compares the push with those of the same id and with tombstones.
+func (u *User) recall(p *Push, b *schemas.Pushed, at int64) {
+	u.forget(at)
+	if r, ok := u.Recent[p.ID]; ok {
+		p.First, p.Never = r.Pos, schemas.Reason_REASON_DUPLICATE
+		if r.Digest != p.Digest {
+			p.Never = schemas.Reason_REASON_ID_REUSED
+		}
+		return
+	}
+	if slices.ContainsFunc(u.Tombs, func(t Tomb) bool { return t.ID == p.ID }) {
+		p.Never = schemas.Reason_REASON_CANCELED
+	}
+	if b.Name != "" {
+		u.remember(Recent{ID: p.ID, Pos: p.Pos, Digest: p.Digest, Time: at})
+	}
+}
+
+// due puts the push into the mailbox: from now on each live device is owed it.
+func (u *User) due(p *Push, at, ttl int64) {
+	p.Since, p.Dead = at, at+ttl
+	if p.Never == 0 {
+		u.collapse(p)
+		p.Copies = make([]Copy, len(u.Devices))
+		for i := range u.Devices {
+			d, c := &u.Devices[i], &p.Copies[i]
+			c.Owed = d.Live && p.For(d.Name)
+			c.Routed = c.Owed && d.Connected()
+		}
+	}
+	u.Pushes = append(u.Pushes, p)
+}
+
+// collapse asks for the end of older pushes of the same collapse key.
+func (u *User) collapse(p *Push) {
+	if p.CollapseKey == "" {
+		return
+	}
+	for _, q := range u.Pushes {
+		if q.CollapseKey == p.CollapseKey && q.End == 0 && q.Never == 0 && q.Ask == 0 {
+			q.Ask, q.changed = schemas.Reason_REASON_COLLAPSED, true
+		}
+	}
+}
+
+// released makes a waiting push due; the first one in the log wins.
+func (u *User) released(pos schemas.Position, at int64, e *schemas.Event) {
+	from := schemas.Position(e.Released.GetPosition())
+	i := slices.IndexFunc(u.Waiting, func(w Waiting) bool { return w.Push.Pos == from })
+	if i < 0 {
+		return
+	}
+	w := u.Waiting[i]
+	u.Waiting = slices.Delete(u.Waiting, i, i+1)
+	u.changes.lists = true
+	w.Push.Pos = pos
+	u.due(w.Push, at, w.TTL)
+}
+
+func (u *User) cancelAsked(at int64, e *schemas.Event) {
+	id := schemas.IDFrom(e.CancelAsked.GetPushId())
+	if i := slices.IndexFunc(u.Waiting, func(w Waiting) bool { return w.Push.ID == id }); i >= 0 {
+		// It keeps the position of pushed, which older pushes may follow.
+		p := u.Waiting[i].Push
+		u.Waiting = slices.Delete(u.Waiting, i, i+1)
+		u.changes.lists = true
+		p.Never, p.Since, p.Dead = schemas.Reason_REASON_CANCELED, at, at
+		j, _ := u.at(p.Pos)
+		u.Pushes = slices.Insert(u.Pushes, j, p)
+		return
+	}
+	known := false
+	for _, p := range u.Pushes {
+		if p.ID == id && p.Never == 0 {
+			known = true
+			if p.End == 0 {
+				p.Ask, p.changed = schemas.Reason_REASON_CANCELED, true
+			}
+		}
+	}
+	if _, recent := u.Recent[id]; !known && !recent {
+		u.bury(Tomb{ID: id, Time: at})
+	}
+}
+
+func (u *User) remember(r Recent) {
+	if u.Recent == nil {
+		u.Recent = make(map[schemas.ID]Recent)
+	}
+	if len(u.recentOrder) >= maxRecent {
+		u.dropRecent()
+	}
+	u.Recent[r.ID] = r
+	u.recentOrder = append(u.recentOrder, r.ID)
+	u.changes.recent = append(u.changes.recent, r)
+}
+
+func (u *User) bury(t Tomb) {
+	if len(u.Tombs) >= maxTombs {
+		u.Tombs = slices.Delete(u.Tombs, 0, 1)
+	}
+	u.Tombs = append(u.Tombs, t)
+	u.changes.lists = true
+}
+
+// forget lets go what the idempotency window has left behind.
+func (u *User) forget(at int64) {
+	for len(u.recentOrder) > 0 && u.Recent[u.recentOrder[0]].Time < at-window {
+		u.dropRecent()
+	}
+	n := 0
+	for n < len(u.Tombs) && u.Tombs[n].Time < at-window {
+		n++
+	}
+	if n > 0 {
+		u.Tombs = slices.Delete(u.Tombs, 0, n)
+		u.changes.lists = true
+	}
+}
+
+func (u *User) dropRecent() {
+	id := u.recentOrder[0]
+	u.recentOrder = u.recentOrder[1:]
+	delete(u.Recent, id)
+	u.changes.forgotten = append(u.changes.forgotten, id)
+}

@@ -1,0 +1,65 @@
+package mailbox
+
+import "fmt"
+
+// CheckInvariants says what of the state cannot be: for tests and simulation,
+// after every step.
+func (s *State) CheckInvariants() error {
+	for key, u := range s.Users {
+		if u.Key != key {
+			return fmt.Errorf("user %q stands under key %q", u.Key, key)
+		}
+		if err := u.check(); err != nil {
+			return fmt.Errorf("user %q: %w", key, err)
+		}
+	}
+	return nil
+}
+
+func (u *User) check() error {
+	for i, p := range u.Pushes {
+		switch {
+		case i > 0 && u.Pushes[i-1].Pos >= p.Pos:
+			return fmt.Errorf("push %v is not after %v", p.Pos, u.Pushes[i-1].Pos)
+		case len(p.Copies) > len(u.Devices):
+			return fmt.Errorf("push %v has a copy for no device", p.Pos)
+		case p.Over():
+			return fmt.Errorf("push %v is over and still here", p.Pos)
+		}
+	}
+	for i := range u.Devices {
+		if err := u.Devices[i].check(); err != nil {
+			return fmt.Errorf("device %q: %w", u.Devices[i].Name, err)
+		}
+	}
+	if len(u.Recent) != len(u.recentOrder) {
+		return fmt.Errorf("%d push ids, %d in order", len(u.Recent), len(u.recentOrder))
+	}
+	return u.checkBounds()
+}
+
+func (d *Device) check() error {
+	switch {
+	case d.Connected() && !d.Live:
+		return fmt.Errorf("a route without a session")
+	case d.Connected() && d.ResumeAt == 0:
+		return fmt.Errorf("a route without a connected")
+	case !d.Connected() && (d.ResumeAt != 0 || d.Received != 0):
+		return fmt.Errorf("remains of a route")
+	}
+	return nil
+}
+
+func (u *User) checkBounds() error {
+	for name, n := range map[string][2]int{
+		"closing":    {len(u.Closing), maxClosing},
+		"ended":      {len(u.Ended), maxEnded},
+		"tombstones": {len(u.Tombs), maxTombs},
+		"push ids":   {len(u.Recent), maxRecent},
+	} {
+		if n[0] > n[1] {
+			return fmt.Errorf("%d %s, at most %d", n[0], name, n[1])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package mailbox
+
+import (
+	"slices"
+
+	"waybill/schemas"
+)
+
+// Push is one message to one user, until it has ended as a whole and for each
+// device that was owed it.
+type Push struct {
+	// Fixed from the record that made it due.
+	Pos         schemas.Position // pushed, or released for a deliver at
+	ID          schemas.ID
+	Trace       schemas.ID
+	Span        [8]byte // parent span, zero = none
+	Name        string  // the caller's own push id
+	Label       string
+	CollapseKey string
+	Family      uint32
+	Command     uint32
+	Body        []byte // nil once a storing reader has let it go
+	Digest      uint64
+	Device      string // the one device, empty = all
+	Accepted    int64  // ingest's clock
+	Since       int64  // broker time at which it became due
+	Dead        int64  // broker time after which it is not dispatched any more
+	// Never is why it must not be delivered, known from its first record
+	// (duplicate, id_reused, canceled); First is the push that came before it.
+	Never schemas.Reason
+	First schemas.Position
+
+	// Changing.
+	Ask         schemas.Reason // somebody wants it withdrawn, if it is not too late
+	End         schemas.Class  // outcome of the push as a whole
+	Delivered   bool           // to at least one device
+	Unconfirmed bool           // on at least one device, or it may have been
+	Copies      []Copy         // by device index; may be shorter than Devices
+
+	changed, stored bool
+}
+
+// Copy is one push for one device.
+type Copy struct {
+	Owed    bool
+	Acked   bool
+	Routed  bool  // the device had a route while it was owed this
+	Tries   uint8 // connections that count against it
+	End     schemas.Class
+	Attempt uint32 // newest that a gate reported
+	// First times, by the node's clock; 0 = not reported.
+	Dispatched, Sent, AckTime, Opened int64
+	AttemptConn                       schemas.ConnID
+	AckConn                           schemas.ConnID
+	SentAt                            int64 // broker time of the newest sent
+	// Work belongs to delivery; the fold never looks at it, it is never stored.
+	Work Work
+}
+
+// Work is what a delivery worker remembers of a copy within its term.
+type Work struct {
+	Term       schemas.Position // of the worker: anything else means forgotten
+	Dispatched bool
+	Ending     schemas.Class
+	Conn       schemas.ConnID // on which it was dispatched last
+	Attempt    uint32
+}
+
+// Open says that the device is owed the push and it has no outcome for it.
+func (c *Copy) Open() bool { return c.Owed && c.End == 0 }
+
+// Copy for the device with that index; the zero Copy where there is none.
+func (p *Push) Copy(d int) *Copy {
+	for len(p.Copies) <= d {
+		p.Copies = append(p.Copies, Copy{})
+	}
+	return &p.Copies[d]
+}
+
+// Over says that nothing more can happen to the push.
+func (p *Push) Over() bool {
+	if p.End == 0 {
+		return false
+	}
+	for i := range p.Copies {
+		if p.Copies[i].Open() {
+			return false
+		}
+	}
+	return true
+}
+
+// For says whether the push is meant for that device.
+func (p *Push) For(device string) bool { return p.Device == "" || p.Device == device }
+
+// at finds a push by position: its index, and whether it is there.
+func (u *User) at(pos schemas.Position) (int, bool) {
+	return slices.BinarySearchFunc(u.Pushes, pos, func(p *Push, pos schemas.Position) int {
+		switch {
+		case p.Pos < pos:
+			return -1
+		case p.Pos > pos:
+			return 1
+		}
+		return 0
+	})
+}
+
+// Push with that position, nil where it has ended or never was.
+func (u *User) Push(pos schemas.Position) *Push {
+	if i, ok := u.at(pos); ok {
+		return u.Pushes[i]
+	}
+	return nil
+}
+
+// removeOver lets a push go once nothing more can happen to it.
+func (u *User) removeOver(p *Push) {
+	if !p.Over() {
+		return
+	}
+	if i, ok := u.at(p.Pos); ok {
+		u.Pushes = slices.Delete(u.Pushes, i, i+1)
+		u.gone(p)
+	}
+}

@@ -1,0 +1,163 @@
+package mailbox
+
+import (
+	"strings"
+
+	"waybill/schemas"
+)
+
+// Bounds of what one user may hold beside the mailbox itself. They are part of
+// the fold: changing one changes what a replay gives.
+const (
+	maxRecent  = 1000            // push ids given by callers, for idempotency
+	maxTombs   = 1000            // cancels of ids not seen yet
+	maxClosing = 16              // connections whose end has not been read; the oldest goes
+	maxEnded   = 64              // ended sessions
+	window     = 24 * 3600 * 1e6 // microseconds: the idempotency window
+)
+
+// State is the fold of one partition. The zero value is not usable; see New.
+// It is owned by one goroutine.
+type State struct {
+	// Term is the position of the newest claimed record: decisions of any other
+	// term are ignored.
+	Term schemas.Position
+	// Sealed is set once the partition's last record has been read.
+	Sealed bool
+	Users  map[string]*User // by key (schemas.Key)
+
+	track   bool
+	touched []*User
+}
+
+// New is the state before the first event.
+func New() *State { return &State{Users: make(map[string]*User)} }
+
+// User is one user of one app: its mailbox and its devices.
+type User struct {
+	Key, App, Name string
+
+	Devices []Device  // a device keeps its index for ever
+	Pushes  []*Push   // by position, oldest first; ended ones leave
+	Waiting []Waiting // deliver at: not due yet
+	Closing []Closing // connections that must go, until their end is read
+	Ended   []Ended   // sessions
+	Tombs   []Tomb    // cancels of push ids not seen yet
+	Recent  map[schemas.ID]Recent
+
+	recentOrder []schemas.ID // of Recent, oldest first
+	changes     changes
+
+	// Work belongs to the reader (delivery keeps its series there); the fold
+	// never looks at it and it is never stored.
+	Work any
+}
+
+// Closing is a connection that lost, was kicked or whose route was ended.
+type Closing struct {
+	Device string
+	Conn   schemas.ConnID
+	Reason schemas.Reason
+}
+
+// Ended is a session that may not come back.
+type Ended struct {
+	Session schemas.ID
+	Device  string
+	Reason  schemas.Reason
+	Time    int64 // broker time
+}
+
+// Tomb is a cancel that came before its push.
+type Tomb struct {
+	ID   schemas.ID
+	Time int64 // broker time
+}
+
+// Recent is a push id that was given by a caller within the window.
+type Recent struct {
+	ID     schemas.ID
+	Pos    schemas.Position
+	Digest uint64
+	Time   int64 // broker time
+}
+
+// Waiting is a push that is to be delivered later. Its Pos is that of pushed.
+type Waiting struct {
+	Push *Push
+	Due  int64 // microseconds since 1970
+	TTL  int64 // microseconds, counted from the released record
+}
+
+// Apply folds one event: pos is its place, at the broker's append time in
+// microseconds. It returns the user whom the event touched, nil where it is
+// about none. Unknown kinds are ignored.
+func (s *State) Apply(pos schemas.Position, at int64, e *schemas.Event) *User {
+	switch e.Kind {
+	case schemas.Kind_KIND_CLAIMED:
+		s.Term = pos
+		return nil
+	case schemas.Kind_KIND_SEALED:
+		s.Sealed = true
+		return nil
+	}
+	if e.User == "" || s.stale(e) {
+		return nil
+	}
+	u := s.user(e.App, e.User)
+	u.fold(pos, at, e)
+	s.touch(u)
+	return u
+}
+
+// stale says that e is a decision of a worker that does not own the partition.
+func (s *State) stale(e *schemas.Event) bool {
+	decision := e.Kind >= schemas.Kind_KIND_CLAIMED && e.Kind <= schemas.Kind_KIND_SEALED
+	return decision && schemas.Position(e.Term) != s.Term
+}
+
+func (s *State) user(app, name string) *User {
+	// The map is asked with bytes on the stack: no allocation for a known user.
+	var buf [128]byte
+	k := append(append(append(buf[:0], app...), '/'), name...)
+	if u := s.Users[string(k)]; u != nil {
+		return u
+	}
+	u := &User{Key: string(k), App: strings.Clone(app)}
+	u.Name = u.Key[len(app)+1:]
+	s.Users[u.Key] = u
+	return u
+}
+
+// fold applies an event to its user. A kind that is not named here changes
+// nothing.
+func (u *User) fold(pos schemas.Position, at int64, e *schemas.Event) {
+	switch e.Kind {
+	case schemas.Kind_KIND_PUSHED:
+		u.pushed(pos, at, e)
+	case schemas.Kind_KIND_CANCEL_ASKED:
+		u.cancelAsked(at, e)
+	case schemas.Kind_KIND_RELEASED:
+		u.released(pos, at, e)
+	case schemas.Kind_KIND_CONNECTED:
+		u.connected(pos, at, e)
+	case schemas.Kind_KIND_DISCONNECTED:
+		u.disconnected(pos, at, e)
+	case schemas.Kind_KIND_SENT:
+		u.sent(at, e)
+	case schemas.Kind_KIND_BOUNCED:
+		u.bounced(e)
+	case schemas.Kind_KIND_ACKED:
+		u.acked(pos, at, e)
+	case schemas.Kind_KIND_OPENED:
+		u.opened(e)
+	case schemas.Kind_KIND_KICKED:
+		u.sessionOver(at, e, schemas.IDFrom(e.Kicked.GetSession()), e.Kicked.GetReason())
+	case schemas.Kind_KIND_SESSION_ENDED:
+		u.sessionOver(at, e, schemas.IDFrom(e.SessionEnded.GetSession()), e.SessionEnded.GetReason())
+	case schemas.Kind_KIND_ROUTE_ENDED:
+		u.routeEnded(e)
+	case schemas.Kind_KIND_OUTCOME:
+		u.outcome(e)
+	}
+}
