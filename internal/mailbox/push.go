@@ -37,7 +37,17 @@ type Push struct {
 	Unconfirmed bool           // on at least one device, or it may have been
 	Copies      []Copy         // by device index; may be shorter than Devices
 
+	// Ending belongs to delivery, as Copy.Work does: an outcome as a whole that
+	// is under way.
+	Ending Ending
+
 	changed, stored bool
+}
+
+// Ending is what a delivery worker has decided and not read back.
+type Ending struct {
+	Term  schemas.Position // of the worker: anything else means forgotten
+	Class schemas.Class
 }
 
 // Copy is one push for one device.

@@ -87,6 +87,8 @@ type Waiting struct {
 	Push *Push
 	Due  int64 // microseconds since 1970
 	TTL  int64 // microseconds, counted from the released record
+	// Asked belongs to delivery: the term in which it asked for the release.
+	Asked schemas.Position
 }
 
 // Apply folds one event: pos is its place, at the broker's append time in

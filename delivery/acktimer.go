@@ -1,0 +1,38 @@
+package delivery
+
+import "waybill/internal/mailbox"
+
+// ackDue is the broker time after which the device's connection has owed an
+// acknowledgement for too long; 0 = the timer does not run. It runs for the
+// oldest push in flight, from its sent or from the last sign of progress;
+// received stops it, up to the handling limit.
+func (c *Core) ackDue(u *mailbox.User, i int) int64 {
+	d := &u.Devices[i]
+	if !d.Connected() {
+		return 0
+	}
+	for _, p := range u.Pushes {
+		if i >= len(p.Copies) {
+			continue
+		}
+		cp := &p.Copies[i]
+		if !cp.Open() || cp.Acked || p.Pos <= d.Base {
+			continue
+		}
+		if cp.SentAt == 0 || cp.AttemptConn != d.Conn {
+			return 0 // no sent is known: the gate's lease judges
+		}
+		limit := c.set.AckTimer
+		if d.Received == p.Pos {
+			limit = c.set.Handling
+		}
+		return max(cp.SentAt, d.Progress) + limit.Microseconds() + 1
+	}
+	return 0
+}
+
+// ackLate says that the timer has run out, as far as the log has been read.
+func (c *Core) ackLate(u *mailbox.User, i int) bool {
+	at := c.ackDue(u, i)
+	return at > 0 && c.now >= at
+}

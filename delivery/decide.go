@@ -1,0 +1,227 @@
+package delivery
+
+import (
+	"bytes"
+
+	"waybill/internal/mailbox"
+	"waybill/schemas"
+)
+
+const (
+	delivered   = schemas.Class_CLASS_DELIVERED
+	withdrawn   = schemas.Class_CLASS_WITHDRAWN
+	lost        = schemas.Class_CLASS_LOST
+	unconfirmed = schemas.Class_CLASS_UNCONFIRMED
+)
+
+// decide puts out the decisions that the user's state asks for. What is under
+// way (said in this term and not read back) is not said again.
+func (c *Core) decide(u *mailbox.User, w *userWork) {
+	for i, p := range u.Pushes {
+		c.decidePush(u, p, i)
+	}
+	for i := range u.Waiting {
+		c.release(u, &u.Waiting[i])
+	}
+	for i := range u.Devices {
+		c.decideDevice(u, w, i)
+	}
+	c.buryClosing(u, w)
+}
+
+// decidePush ends the push for each device and as a whole. It stands at place
+// in the mailbox.
+func (c *Core) decidePush(u *mailbox.User, p *mailbox.Push, place int) {
+	if p.Never != 0 {
+		if p.End == 0 {
+			c.endWhole(u, p, neverClass(p.Never), p.Never)
+		}
+		return
+	}
+	anyDispatched, wait := false, false
+	for i := range p.Copies {
+		cp := &p.Copies[i]
+		disp := c.dispatched(p, cp)
+		anyDispatched = anyDispatched || disp
+		if cp.Open() {
+			c.decideCopy(u, p, i)
+			wait = wait || disp || c.ending(cp)
+		}
+	}
+	if p.End != 0 || c.endingWhole(p) != 0 {
+		return
+	}
+	late := c.now > p.Dead
+	switch {
+	case p.Delivered:
+		c.endWhole(u, p, delivered, schemas.Reason_REASON_ACKED)
+	case p.Ask != 0 && !anyDispatched && !wait && !p.Unconfirmed:
+		c.endWhole(u, p, withdrawn, p.Ask)
+	case late && !wait && p.Unconfirmed:
+		c.endWhole(u, p, unconfirmed, unconfirmedReason(p))
+	case late && !wait:
+		c.endWhole(u, p, lost, lateReason(p))
+	case place >= c.set.Mailbox && !anyDispatched && !wait && !p.Unconfirmed:
+		c.endWhole(u, p, lost, schemas.Reason_REASON_OVERFLOW)
+	}
+}
+
+// decideCopy ends the push for one device.
+func (c *Core) decideCopy(u *mailbox.User, p *mailbox.Push, i int) {
+	cp := &p.Copies[i]
+	disp, late := c.dispatched(p, cp), c.now > p.Dead
+	switch {
+	case cp.Acked && disp:
+		c.endCopy(u, p, i, delivered, schemas.Reason_REASON_ACKED)
+	case cp.Tries >= poisonAfter && disp:
+		c.endCopy(u, p, i, unconfirmed, schemas.Reason_REASON_POISON)
+	case disp && c.now > p.Dead+c.set.AckTimer.Microseconds():
+		c.endCopy(u, p, i, unconfirmed, copyReason(cp))
+	case late && !disp && p.End != 0:
+		c.endCopy(u, p, i, lost, schemas.Reason_REASON_EXPIRED)
+	case !disp && c.tooLarge(u, p, i):
+		c.endCopy(u, p, i, lost, schemas.Reason_REASON_TOO_LARGE)
+	}
+}
+
+// tooLarge: the device's connection does not take the frame.
+func (c *Core) tooLarge(u *mailbox.User, p *mailbox.Push, i int) bool {
+	limit := u.Devices[i].MaxFrame
+	return limit > 0 && len(p.Body)+pushPrefix > int(limit)
+}
+
+// pushPrefix is what a push frame carries before its body: position, push id.
+const pushPrefix = 24
+
+func neverClass(r schemas.Reason) schemas.Class {
+	if r == schemas.Reason_REASON_ID_REUSED {
+		return lost
+	}
+	return withdrawn
+}
+
+func lateReason(p *mailbox.Push) schemas.Reason {
+	for i := range p.Copies {
+		if p.Copies[i].Routed {
+			return schemas.Reason_REASON_EXPIRED
+		}
+	}
+	return schemas.Reason_REASON_NEVER_CONNECTED
+}
+
+func copyReason(cp *mailbox.Copy) schemas.Reason {
+	if cp.Sent > 0 {
+		return schemas.Reason_REASON_SENT_UNACKED
+	}
+	return schemas.Reason_REASON_NEVER_SENT
+}
+
+func unconfirmedReason(p *mailbox.Push) schemas.Reason {
+	for i := range p.Copies {
+		if p.Copies[i].Sent > 0 {
+			return schemas.Reason_REASON_SENT_UNACKED
+		}
+	}
+	return schemas.Reason_REASON_NEVER_SENT
+}
+
+// dispatched says whether the push counts as dispatched to the device: this
+// worker did it, or it is older than the worker's claim and the device had a
+// route since it was due, so a former worker may have.
+func (c *Core) dispatched(p *mailbox.Push, cp *mailbox.Copy) bool {
+	return cp.Work.Term == c.term && cp.Work.Dispatched || p.Pos < c.term && cp.Routed
+}
+
+// ending says that an outcome for the device is under way.
+func (c *Core) ending(cp *mailbox.Copy) bool {
+	return cp.Work.Term == c.term && cp.Work.Ending != 0
+}
+
+// endingWhole is the class of an outcome as a whole that is under way; 0 = none.
+func (c *Core) endingWhole(p *mailbox.Push) schemas.Class {
+	if p.Ending.Term != c.term {
+		return 0
+	}
+	return p.Ending.Class
+}
+
+// worked is the copy's work of this term.
+func (c *Core) worked(cp *mailbox.Copy) *mailbox.Work {
+	if cp.Work.Term != c.term {
+		cp.Work = mailbox.Work{Term: c.term}
+	}
+	return &cp.Work
+}
+
+// release makes a deliver at due.
+func (c *Core) release(u *mailbox.User, x *mailbox.Waiting) {
+	if x.Due > c.now || x.Asked == c.term {
+		return
+	}
+	x.Asked = c.term
+	e := c.decision(u, schemas.Kind_KIND_RELEASED, "")
+	e.TraceId, e.ParentSpan = x.Push.Trace[:], span(x.Push)
+	e.Released = &schemas.Released{Position: uint64(x.Push.Pos)}
+	c.decisions = append(c.decisions, e)
+}
+
+// decideDevice ends routes whose gate is gone, sessions that were left, and
+// older devices where only one is allowed.
+func (c *Core) decideDevice(u *mailbox.User, w *userWork, i int) {
+	d := &u.Devices[i]
+	if d.Connected() {
+		switch {
+		case c.gates.Replaced(d.Conn):
+			c.endRoute(u, w, d.Name, d.Conn, schemas.Reason_REASON_GATE_REPLACED)
+		case c.gates.Silent(d.Conn):
+			c.endRoute(u, w, d.Name, d.Conn, schemas.Reason_REASON_GATE_SILENT)
+		}
+	}
+	if d.Live && d.Leaving != 0 && w.once(askKey{kind: schemas.Kind_KIND_SESSION_ENDED, id: d.Session}) {
+		e := c.decision(u, schemas.Kind_KIND_SESSION_ENDED, d.Name)
+		e.Session = bytes.Clone(d.Session[:])
+		e.SessionEnded = &schemas.SessionEnded{Session: e.Session, Reason: d.Leaving}
+		c.decisions = append(c.decisions, e)
+	}
+	if c.set.OneDevicePerUser {
+		c.kickOlder(u, w, d)
+	}
+}
+
+// kickOlder ends the sessions of devices that logged in before d, once d has
+// acknowledged resumed: a stalled gate's late event must not kick the living.
+func (c *Core) kickOlder(u *mailbox.User, w *userWork, d *mailbox.Device) {
+	if !d.Connected() || !d.Resumed {
+		return
+	}
+	for j := range u.Devices {
+		o := &u.Devices[j]
+		if o == d || !o.Live || o.LoginAt >= d.LoginAt || !w.once(askKey{kind: schemas.Kind_KIND_KICKED, id: o.Session}) {
+			continue
+		}
+		e := c.decision(u, schemas.Kind_KIND_KICKED, o.Name)
+		e.SetConn(d.Conn)
+		e.Kicked = &schemas.Kicked{Session: bytes.Clone(o.Session[:]), Reason: schemas.Reason_REASON_KICKED}
+		c.decisions = append(c.decisions, e)
+	}
+}
+
+func (c *Core) endRoute(u *mailbox.User, w *userWork, device string, conn schemas.ConnID, reason schemas.Reason) {
+	if !w.once(askKey{kind: schemas.Kind_KIND_ROUTE_ENDED, conn: conn, reason: reason}) {
+		return
+	}
+	e := c.decision(u, schemas.Kind_KIND_ROUTE_ENDED, device)
+	e.SetConn(conn)
+	e.RouteEnded = &schemas.RouteEnded{Reason: reason}
+	c.decisions = append(c.decisions, e)
+}
+
+// buryClosing says of closing connections whose gate has a newer incarnation
+// that nothing is left to close.
+func (c *Core) buryClosing(u *mailbox.User, w *userWork) {
+	for i := range u.Closing {
+		if x := &u.Closing[i]; c.gates.Replaced(x.Conn) {
+			c.endRoute(u, w, x.Device, x.Conn, schemas.Reason_REASON_GATE_REPLACED)
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package delivery
+
+import (
+	"bytes"
+
+	"waybill/internal/mailbox"
+	"waybill/schemas"
+)
+
+// decision is an event of this worker's term; device may be empty.
+func (c *Core) decision(u *mailbox.User, kind schemas.Kind, device string) *schemas.Event {
+	return &schemas.Event{Kind: kind, App: u.App, User: u.Name, Device: device, Term: uint64(c.term)}
+}
+
+func span(p *mailbox.Push) []byte {
+	if p.Span == [8]byte{} {
+		return nil
+	}
+	return p.Span[:]
+}
+
+// endWhole puts out the outcome of the push as a whole, once in a term.
+func (c *Core) endWhole(u *mailbox.User, p *mailbox.Push, class schemas.Class, reason schemas.Reason) {
+	if c.endingWhole(p) != 0 {
+		return
+	}
+	p.Ending = mailbox.Ending{Term: c.term, Class: class}
+	e := c.outcome(u, p, "", class, reason)
+	for i := range p.Copies {
+		steps(e.Outcome.Steps, &p.Copies[i])
+		e.Outcome.Attempt = max(e.Outcome.Attempt, p.Copies[i].Attempt)
+		if p.Copies[i].Owed && e.Outcome.Platform == "" {
+			e.Outcome.Platform = u.Devices[i].Platform
+		}
+	}
+	c.decisions = append(c.decisions, e)
+}
+
+// endCopy puts out the outcome for one device. The first delivery is at the
+// same time the outcome of the push as a whole: one record says both.
+func (c *Core) endCopy(u *mailbox.User, p *mailbox.Push, i int, class schemas.Class, reason schemas.Reason) {
+	cp, d := &p.Copies[i], &u.Devices[i]
+	if c.ending(cp) {
+		return
+	}
+	c.worked(cp).Ending = class
+	e := c.outcome(u, p, d.Name, class, reason)
+	o := e.Outcome
+	steps(o.Steps, cp)
+	o.Attempt, o.Platform = cp.Attempt, d.Platform
+	e.Session = bytes.Clone(d.Session[:])
+	if class == delivered {
+		e.SetConn(cp.AckConn)
+		if p.End == 0 && !p.Delivered && c.endingWhole(p) == 0 {
+			p.Ending = mailbox.Ending{Term: c.term, Class: delivered}
+			o.Whole = true
+		}
+	}
+	c.decisions = append(c.decisions, e)
+}
+
+func (c *Core) outcome(u *mailbox.User, p *mailbox.Push, device string, class schemas.Class, reason schemas.Reason) *schemas.Event {
+	e := c.decision(u, schemas.Kind_KIND_OUTCOME, device)
+	e.TraceId, e.ParentSpan = p.Trace[:], span(p)
+	e.Outcome = &schemas.Outcome{
+		Position: uint64(p.Pos), PushId: p.ID[:], Class: class, Reason: reason,
+		Steps: &schemas.Steps{Accepted: p.Accepted},
+		Label: p.Label, Family: p.Family, Command: p.Command, Name: p.Name, First: uint64(p.First),
+	}
+	return e
+}
+
+// steps takes over the earlier of each step's times. A copy that was only
+// acknowledged was dispatched and sent all the same; those times stay unknown.
+func steps(s *schemas.Steps, cp *mailbox.Copy) {
+	earlier(&s.Dispatched, cp.Dispatched)
+	earlier(&s.Sent, cp.Sent)
+	earlier(&s.Delivered, cp.AckTime)
+	earlier(&s.Opened, cp.Opened)
+}
+
+func earlier(to *int64, at int64) {
+	if at > 0 && (*to == 0 || at < *to) {
+		*to = at
+	}
+}

@@ -1,0 +1,170 @@
+package delivery
+
+import (
+	"waybill/internal/mailbox"
+	"waybill/schemas"
+)
+
+// series writes to the device's connection what the device is owed, in order,
+// from the connection's base: each write names its position and the one
+// before. After a takeover, or after its gate's lease has come back, the whole
+// series is said again; the gate swallows what it has forwarded.
+func (c *Core) series(u *mailbox.User, w *userWork, i int) {
+	d, s := &u.Devices[i], w.seriesOf(i)
+	if !d.Connected() || !c.gates.Usable(d.Conn) || w.closed[d.Conn] {
+		s.conn = schemas.ConnID{}
+		return
+	}
+	if s.conn != d.Conn {
+		*s = series{conn: d.Conn, prev: d.Base, at: d.Base, resumed: d.Resumed}
+	}
+	if c.ackLate(u, i) {
+		c.close(u, w, d.Name, d.Conn, schemas.Reason_REASON_ACK_TIMEOUT)
+		return
+	}
+	if d.Adopt != 0 && !s.adopted && !d.Resumed {
+		s.adopted = true
+		c.resumed(u, s, i, d.Base, &schemas.Gap{Reason: d.Adopt, To: uint64(d.Base), Adopt: true})
+	}
+	if c.writePushes(u, w, i) && !s.resumed {
+		c.resume(u, s, i)
+	}
+}
+
+// writePushes writes what fits the window; false where something holds back
+// the rest.
+func (c *Core) writePushes(u *mailbox.User, w *userWork, i int) bool {
+	d, s := &u.Devices[i], w.seriesOf(i)
+	flying, window := 0, c.window(d)
+	for _, p := range u.Pushes {
+		cp := p.Copy(i)
+		if !cp.Open() || cp.Acked || p.Pos <= d.Base {
+			continue
+		}
+		if p.Pos > d.ResumeAt && !s.resumed {
+			c.resume(u, s, i)
+		}
+		if c.heldBack(p, cp) {
+			return false
+		}
+		if flying == 0 && cp.Tries >= narrowAfter {
+			window = 1
+		}
+		if flying++; flying > window || c.now > p.Dead && p.Pos > s.at {
+			return false
+		}
+		if p.Pos > s.at {
+			c.push(u, s, p, i)
+		}
+	}
+	return true
+}
+
+func (c *Core) window(d *mailbox.Device) int {
+	if d.Window > 0 {
+		return int(min(d.Window, 1024))
+	}
+	return c.set.Window
+}
+
+// heldBack: a push that ends undelivered holds back all later ones of its
+// device until its outcome has been read back.
+func (c *Core) heldBack(p *mailbox.Push, cp *mailbox.Copy) bool {
+	if c.ending(cp) {
+		return true
+	}
+	end := c.endingWhole(p)
+	return end != 0 && end != delivered && p.End == 0
+}
+
+func (c *Core) push(u *mailbox.User, s *series, p *mailbox.Push, i int) {
+	cp, again := &p.Copies[i], c.dispatched(p, &p.Copies[i])
+	wk := c.worked(cp)
+	if wk.Conn != s.conn {
+		wk.Attempt, wk.Conn = nextAttempt(cp, wk, s.conn), s.conn
+	}
+	m := c.command(u, schemas.CommandKind_COMMAND_KIND_PUSH, i, s)
+	m.TraceId, m.ParentSpan = p.Trace[:], span(p)
+	m.Position, m.Expires, m.Attempt, m.Again = uint64(p.Pos), p.Dead, wk.Attempt, again
+	m.PushId, m.Family, m.Command, m.Body = p.ID[:], p.Family, p.Command, p.Body
+	wk.Dispatched = true
+	c.write(s, m)
+}
+
+// nextAttempt counts connections: one that a gate reported on this very
+// connection keeps its number.
+func nextAttempt(cp *mailbox.Copy, wk *mailbox.Work, conn schemas.ConnID) uint32 {
+	if cp.Attempt > 0 && cp.AttemptConn == conn {
+		return cp.Attempt
+	}
+	return max(cp.Attempt, wk.Attempt) + 1
+}
+
+// resume says that the replay is complete up to the connection's connected, or
+// which gap it has.
+func (c *Core) resume(u *mailbox.User, s *series, i int) {
+	d := &u.Devices[i]
+	s.resumed = true
+	var gap *schemas.Gap
+	if d.GapTo > 0 && d.GapTo < d.ResumeAt {
+		gap = &schemas.Gap{Reason: schemas.Reason_REASON_OVERFLOW, From: uint64(d.GapFrom), To: uint64(d.GapTo)}
+	}
+	c.resumed(u, s, i, d.ResumeAt, gap)
+}
+
+func (c *Core) resumed(u *mailbox.User, s *series, i int, pos schemas.Position, gap *schemas.Gap) {
+	m := c.command(u, schemas.CommandKind_COMMAND_KIND_RESUMED, i, s)
+	m.Position, m.Gap = uint64(pos), gap
+	c.write(s, m)
+}
+
+// write puts the command out as the next of the series.
+func (c *Core) write(s *series, m *schemas.Command) {
+	m.Previous = uint64(s.prev)
+	s.prev = schemas.Position(m.Position)
+	s.at = max(s.at, s.prev)
+	c.commands = append(c.commands, m)
+}
+
+func (c *Core) command(u *mailbox.User, kind schemas.CommandKind, i int, s *series) *schemas.Command {
+	m := &schemas.Command{Kind: kind, App: u.App, User: u.Name, Device: u.Devices[i].Name, Term: uint64(c.term)}
+	m.SetConn(s.conn)
+	return m
+}
+
+// closeAll says of each closing connection that it must go.
+func (c *Core) closeAll(u *mailbox.User, w *userWork) {
+	for i := range u.Closing {
+		x := &u.Closing[i]
+		c.close(u, w, x.Device, x.Conn, x.Reason)
+	}
+	if len(w.closed) > 0 && len(u.Closing) == 0 {
+		c.forgetClosed(u, w)
+	}
+}
+
+// forgetClosed: what neither is closing nor carries a route is over.
+func (c *Core) forgetClosed(u *mailbox.User, w *userWork) {
+	for conn := range w.closed {
+		live := false
+		for i := range u.Devices {
+			live = live || u.Devices[i].Conn == conn
+		}
+		if !live {
+			delete(w.closed, conn)
+		}
+	}
+}
+
+func (c *Core) close(u *mailbox.User, w *userWork, device string, conn schemas.ConnID, reason schemas.Reason) {
+	if w.closed[conn] || c.gates.Replaced(conn) {
+		return
+	}
+	if w.closed == nil {
+		w.closed = make(map[schemas.ConnID]bool)
+	}
+	w.closed[conn] = true
+	m := &schemas.Command{Kind: schemas.CommandKind_COMMAND_KIND_CLOSE, App: u.App, User: u.Name, Device: device, Term: uint64(c.term), Reason: reason}
+	m.SetConn(conn)
+	c.commands = append(c.commands, m)
+}

@@ -1,0 +1,42 @@
+package delivery
+
+import "time"
+
+// Settings are the policies under which a worker decides. They may differ
+// between workers and over time: what was decided stands in the log.
+type Settings struct {
+	// AckTimer is how long a push that was sent may wait for the cursor or for
+	// received before its connection is closed.
+	AckTimer time.Duration
+	// Handling is how long an application may work on one push after received.
+	Handling time.Duration
+	// Window is how many pushes may be in flight to a device that did not ask
+	// for another number.
+	Window int
+	// Mailbox is how many open pushes a user may have; newer ones that were not
+	// dispatched end as overflow.
+	Mailbox int
+	// Lease is assumed of a gate that did not say its own.
+	Lease time.Duration
+	// SilentLeases of a gate end its routes.
+	SilentLeases int
+	// OneDevicePerUser kicks the older device once the newer one has resumed.
+	OneDevicePerUser bool
+}
+
+// Defaults are the numbers of DESIGN §12.
+func Defaults() Settings {
+	return Settings{
+		AckTimer: 10 * time.Second, Handling: 5 * time.Minute,
+		Window: 32, Mailbox: 1000,
+		Lease: 10 * time.Second, SilentLeases: 10,
+	}
+}
+
+// A push counts against a connection only as said in mailbox.Copy.Tries: from
+// the second the device gets one push at a time, after the fifth it is given
+// up, so that a poison push does not block the rest.
+const (
+	narrowAfter = 2
+	poisonAfter = 5
+)
