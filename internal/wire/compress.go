@@ -53,7 +53,8 @@ type Decompressor struct {
 }
 
 // NewDecompressor returns a decompressor that refuses every body which would
-// become larger than limit bytes, before that memory is taken.
+// become larger than limit bytes, or which asks for a larger window, before
+// that memory is taken.
 func NewDecompressor(limit int) (*Decompressor, error) {
 	dec, err := zstd.NewReader(nil,
 		zstd.WithDecoderConcurrency(1),
