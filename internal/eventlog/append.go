@@ -1,0 +1,230 @@
+package eventlog
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// AppenderConfig of an Appender. Zero values take the defaults.
+type AppenderConfig struct {
+	// Linger is how long a record waits for company, unless it is Urgent; 0
+	// sends at once. The gate's facts and delivery's outcomes take 2 to 5 ms.
+	Linger time.Duration
+	// MaxPerPartition bounds the records of one partition that are accepted and
+	// not yet acknowledged (default 8192); beyond it the partition is busy.
+	MaxPerPartition int
+	// MaxBytesPerPartition bounds their keys, values and headers (default 8 MiB).
+	MaxBytesPerPartition int
+	// Deadline is the age of a partition's oldest unacknowledged record from
+	// which on the partition counts as failing and refuses (default 3 s): longer
+	// than a change of leader that goes well, shorter than a caller's patience.
+	Deadline time.Duration
+}
+
+const (
+	defaultMaxRecords = 8192
+	defaultMaxBytes   = 8 << 20
+	defaultDeadline   = 3 * time.Second
+)
+
+// Appender appends to the log: one producer client, one origin. Within a stage
+// all records of a key go through one Appender, or their order is lost.
+type Appender struct {
+	log    *Log
+	cfg    AppenderConfig
+	client *kgo.Client
+	origin uint64
+	ended  context.Context // has ended before it began
+
+	closed atomic.Bool
+	topics sync.Map  // topic → *parts, once looked up
+	pool   sync.Pool // of *pending
+
+	mu      sync.Mutex
+	lookups map[string]*lookup // by topic, while the brokers are asked
+}
+
+// NewAppender opens a producer client with an origin of its own. It asks the
+// brokers nothing yet; see Prepare.
+func (l *Log) NewAppender(cfg AppenderConfig) (*Appender, error) {
+	cfg.setDefaults()
+	client, err := kgo.NewClient(l.options(
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(cfg.Linger),
+		// The bounds are those of the partitions: the client's own would let one
+		// partition refuse for all, and refuse late, through the promise.
+		kgo.MaxBufferedRecords(math.MaxInt),
+		// What was accepted is retried for ever, or the serials after it would be
+		// in the log while it is not.
+		kgo.UnknownTopicRetries(-1),
+	)...)
+	if err != nil {
+		return nil, fmt.Errorf("open appender: %w", err)
+	}
+	a := &Appender{log: l, cfg: cfg, client: client, origin: newOrigin(), lookups: make(map[string]*lookup)}
+	var cancel context.CancelFunc
+	a.ended, cancel = context.WithCancel(context.Background())
+	cancel()
+	a.pool.New = func() any { return newPending() }
+	return a, nil
+}
+
+func (c *AppenderConfig) setDefaults() {
+	if c.MaxPerPartition == 0 {
+		c.MaxPerPartition = defaultMaxRecords
+	}
+	if c.MaxBytesPerPartition == 0 {
+		c.MaxBytesPerPartition = defaultMaxBytes
+	}
+	if c.Deadline == 0 {
+		c.Deadline = defaultDeadline
+	}
+}
+
+// newOrigin draws a number that is not 0, which means none.
+func newOrigin() uint64 {
+	for {
+		var b [8]byte
+		_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+		if n := binary.BigEndian.Uint64(b[:]); n != 0 {
+			return n
+		}
+	}
+}
+
+// Origin is the random number by which readers tell this appender's repeats.
+func (a *Appender) Origin() uint64 { return a.origin }
+
+// Append hands one record over and returns at once. An error is a refusal: the
+// record is surely not in the log, and done will not be called. Otherwise done
+// is called exactly once, with an error only if the appender was closed or the
+// broker refused the record; until then the record is retried. done must not
+// block: all of an appender's callbacks run one after another. nil is allowed.
+//
+// The first append to a topic that Prepare was not told of waits for the
+// brokers, a quarter of a second at most.
+func (a *Appender) Append(r Record, done func(Appended, error)) error {
+	reason, err := a.append(&r, done)
+	if err != nil {
+		a.log.metrics.refuse(r.Topic, reason)
+	}
+	return err
+}
+
+func (a *Appender) append(r *Record, done func(Appended, error)) (refusal, error) {
+	if a.closed.Load() {
+		return refusedClosed, ErrClosed
+	}
+	parts, err := a.partsOf(r.Topic)
+	if err != nil {
+		return refusedUnknown, err
+	}
+	p, err := parts.choose(r)
+	if err != nil {
+		return refusedUnknown, err
+	}
+	if reason, err := p.add(r, done); err != nil {
+		return reason, err
+	}
+	if r.Urgent && a.cfg.Linger > 0 {
+		a.unlinger()
+	}
+	return "", nil
+}
+
+// unlinger sends what waits for company. The client can do so for one
+// partition only inside its ProduceSync; its Flush stops all lingers before it
+// waits, and does not wait under a context that has ended.
+func (a *Appender) unlinger() {
+	_ = a.client.Flush(a.ended) // says only that it did not wait
+}
+
+// AppendWait appends one record and waits for the broker. When ctx ends first
+// the error is ErrInDoubt: the record is still retried and may be in the log.
+func (a *Appender) AppendWait(ctx context.Context, r Record) (Appended, error) {
+	if err := a.prepare(ctx, r.Topic); err != nil {
+		return Appended{}, err
+	}
+	type end struct {
+		at  Appended
+		err error
+	}
+	c := make(chan end, 1)
+	if err := a.Append(r, func(at Appended, err error) { c <- end{at, err} }); err != nil {
+		return Appended{}, err
+	}
+	select {
+	case e := <-c:
+		return e.at, e.err
+	case <-ctx.Done():
+		return Appended{}, fmt.Errorf("append to %s: %w: %w", r.Topic, ErrInDoubt, context.Cause(ctx))
+	}
+}
+
+// Prepare looks up the partitions of the topics, so that no Append to them
+// waits. A missing topic is ErrUnknownTopic; while the brokers are away it goes
+// on until ctx ends.
+func (a *Appender) Prepare(ctx context.Context, topics ...string) error {
+	for _, topic := range topics {
+		if err := a.prepare(ctx, topic); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Flush waits until everything that had been accepted when it was called is
+// acknowledged, without lingering.
+func (a *Appender) Flush(ctx context.Context) error {
+	a.unlinger()
+	var err error
+	a.topics.Range(func(_, v any) bool {
+		for _, p := range v.(*parts).parts {
+			if err = p.wait(ctx); err != nil {
+				return false
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return fmt.Errorf("flush appender: %w", err)
+	}
+	return nil
+}
+
+// Close refuses new records and ends the client at once: what is not
+// acknowledged ends as ErrInDoubt. Call Flush before it.
+func (a *Appender) Close() {
+	if a.closed.Swap(true) {
+		return
+	}
+	a.topics.Range(func(_, v any) bool {
+		for _, p := range v.(*parts).parts {
+			p.close()
+		}
+		return true
+	})
+	a.client.Close()
+}
+
+// failure makes of the client's error one that callers can branch on.
+func failure(topic string, err error) error {
+	switch {
+	case errors.Is(err, kerr.MessageTooLarge):
+		return fmt.Errorf("append to %s: %w", topic, ErrTooLarge)
+	case errors.Is(err, kgo.ErrClientClosed):
+		return fmt.Errorf("append to %s: %w: %w", topic, ErrInDoubt, ErrClosed)
+	}
+	return fmt.Errorf("append to %s: %w: %w", topic, ErrInDoubt, err)
+}
