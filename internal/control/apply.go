@@ -1,0 +1,155 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/user"
+	"time"
+
+	"waybill/internal/eventlog"
+	"waybill/schemas"
+)
+
+// Change is what Apply puts in force.
+type Change struct {
+	Apps []*schemas.App
+	// Partitions and Replication of the topics that an app gets.
+	Partitions  int32
+	Replication int16
+	// Who makes the change, for the audit; empty = Operator().
+	Who string
+}
+
+// Operator names the person at this process: migrate/login@host.
+func Operator() string {
+	login, host := "unknown", "unknown"
+	if u, err := user.Current(); err == nil {
+		login = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return "migrate/" + login + "@" + host
+}
+
+// Apply makes the apps what c says, one after another: their topics are created
+// and checked, then the change is audited, then it is put in force. It returns
+// the names of those that it changed; an app that is so already writes nothing,
+// and apps that c does not name stay as they are.
+//
+// When it fails in the middle, saying it again goes on where it stopped.
+func Apply(ctx context.Context, log *eventlog.Log, c Change) (changed []string, err error) {
+	if c.Who == "" {
+		c.Who = Operator()
+	}
+	now, err := current(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkOthers(now, c.Apps); err != nil {
+		return nil, err
+	}
+	appender, err := log.NewAppender(eventlog.AppenderConfig{})
+	if err != nil {
+		return nil, fmt.Errorf("apply apps: %w", err)
+	}
+	defer appender.Close()
+	for _, app := range c.Apps {
+		if err := log.CreateTopics(ctx, eventlog.AppSpecs(app.Name, c.Partitions, c.Replication)); err != nil {
+			return changed, fmt.Errorf("create topics of %s: %w", app.Name, err)
+		}
+		if known, ok := now.App(app.Name); ok && same(known.record, app) {
+			continue
+		}
+		if err := set(ctx, appender, app, c.Who); err != nil {
+			return changed, fmt.Errorf("set %s: %w", app.Name, err)
+		}
+		changed = append(changed, app.Name)
+	}
+	return changed, nil
+}
+
+// current reads the topic to its end.
+func current(ctx context.Context, log *eventlog.Log) (*View, error) {
+	v := Open(log)
+	reading, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- v.Run(reading) }()
+	select {
+	case <-v.Ready():
+		stop()
+		<-ended
+		return v, nil
+	case err := <-ended:
+		stop()
+		if err == nil {
+			err = fmt.Errorf("read %s: %w", eventlog.ControlTopic, context.Cause(ctx))
+		}
+		return nil, err
+	}
+}
+
+// checkOthers refuses an API key that belongs to an app beside those of the
+// file: two apps would answer to it.
+func checkOthers(now *View, apps []*schemas.App) error {
+	named := make(map[string]bool)
+	for _, app := range apps {
+		named[app.Name] = true
+	}
+	keys := now.state.Load().keys
+	for _, app := range apps {
+		for _, k := range app.ApiKeys {
+			if a, taken := keys[[sha256.Size]byte(k.Sha256)]; taken && !named[a.Name] {
+				return fmt.Errorf("key %q of app %s is already a key of app %s; allowed: a key of its own", k.Id, app.Name, a.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// same compares the encoded apps: their fields have one order.
+func same(a, b *schemas.App) bool {
+	x, errA := a.MarshalVT()
+	y, errB := b.MarshalVT()
+	return errA == nil && errB == nil && bytes.Equal(x, y)
+}
+
+// set audits, then puts in force: no change without its audit.
+func set(ctx context.Context, appender *eventlog.Appender, app *schemas.App, who string) error {
+	e := &schemas.Event{
+		Kind: schemas.Kind_KIND_APP_SET, App: app.Name, Node: who,
+		Time: time.Now().UnixMicro(), AppSet: withoutSecrets(app),
+	}
+	if err := appendEvent(ctx, appender, eventlog.AuditTopic, e); err != nil {
+		return err
+	}
+	e.AppSet = app
+	return appendEvent(ctx, appender, eventlog.ControlTopic, e)
+}
+
+func appendEvent(ctx context.Context, appender *eventlog.Appender, topic string, e *schemas.Event) error {
+	value, err := e.MarshalVT()
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	_, err = appender.AppendWait(ctx, eventlog.Record{
+		Topic: topic, Partition: eventlog.ByKey, Key: []byte(e.App), Value: value,
+	})
+	return err
+}
+
+// withoutSecrets is what may be kept for ever: a shared secret's SHA-256 tells
+// that it changed, and not what it is.
+func withoutSecrets(app *schemas.App) *schemas.App {
+	c := clone(app)
+	for _, k := range c.GetTokenKeys() {
+		if k.Algorithm == HS256 {
+			sum := sha256.Sum256(k.Key)
+			k.Key = sum[:]
+		}
+	}
+	return c
+}

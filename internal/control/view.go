@@ -1,0 +1,152 @@
+package control
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"waybill/internal/eventlog"
+	"waybill/schemas"
+)
+
+// App is one app as of some record of the topic; it never changes.
+type App struct {
+	Name   string
+	record *schemas.App
+}
+
+// TokenKey verifies device tokens with that kid: its algorithm, EdDSA or HS256,
+// and the public key or shared secret. The key is not to be changed.
+func (a *App) TokenKey(kid string) (algorithm string, key []byte, ok bool) {
+	for _, k := range a.record.GetTokenKeys() {
+		if k.GetId() == kid {
+			return k.GetAlgorithm(), k.GetKey(), true
+		}
+	}
+	return "", nil, false
+}
+
+// state is all apps as of one record; it is never changed once it is shown.
+type state struct {
+	apps map[string]*App
+	keys map[[sha256.Size]byte]*App
+}
+
+// View is the topic as it has been read so far. Its methods may be called at any
+// time, from anywhere.
+type View struct {
+	log   *eventlog.Log
+	state atomic.Pointer[state]
+	once  sync.Once
+	ready chan struct{} // closed by Run
+}
+
+// Open returns an empty view; Run fills it.
+func Open(log *eventlog.Log) *View {
+	v := &View{log: log, ready: make(chan struct{})}
+	v.state.Store(&state{})
+	return v
+}
+
+// Ready is closed when the topic has been read up to what was its end when Run
+// began.
+func (v *View) Ready() <-chan struct{} { return v.ready }
+
+// App by its name.
+func (v *View) App(name string) (*App, bool) {
+	a, ok := v.state.Load().apps[name]
+	return a, ok
+}
+
+// ByAPIKey is the app whose app-server has that key.
+func (v *View) ByAPIKey(key string) (*App, bool) {
+	a, ok := v.state.Load().keys[sha256.Sum256([]byte(key))]
+	return a, ok
+}
+
+// TokenKey of an app; see App.TokenKey.
+func (v *View) TokenKey(app, kid string) (algorithm string, key []byte, ok bool) {
+	if a, known := v.App(app); known {
+		return a.TokenKey(kid)
+	}
+	return "", nil, false
+}
+
+// Run follows the topic until ctx ends.
+func (v *View) Run(ctx context.Context) error {
+	err := v.log.Follow(ctx, eventlog.FollowConfig{Topic: eventlog.ControlTopic, Serve: v.serve})
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("follow %s: %w", eventlog.ControlTopic, err)
+	}
+	return nil
+}
+
+// serve reads from the beginning. What was known stays in force until the end
+// has been reached again.
+func (v *View) serve(ctx context.Context, p *eventlog.Partition) error {
+	end, err := p.End(ctx)
+	if err != nil {
+		return fmt.Errorf("look up the end: %w", err)
+	}
+	if err := p.Start(eventlog.FromStart, nil); err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	records := make(map[string]*schemas.App)
+	for next := p.Offset(); ; {
+		if next >= end {
+			v.show(records)
+		}
+		batch, err := p.Next(ctx)
+		if err != nil {
+			return err
+		}
+		for _, entry := range batch.Entries {
+			fold(records, entry.Event)
+		}
+		next = batch.Next
+	}
+}
+
+// fold applies one record. Strings and bytes of an entry share the memory of
+// the whole fetch, so the app is copied.
+func fold(records map[string]*schemas.App, e *schemas.Event) {
+	switch e.GetKind() {
+	case schemas.Kind_KIND_APP_SET:
+		if app := clone(e.GetAppSet()); app.GetName() != "" {
+			records[app.Name] = app
+		}
+	case schemas.Kind_KIND_APP_REMOVED:
+		delete(records, e.GetApp())
+	}
+}
+
+// show puts what has been read in force.
+func (v *View) show(records map[string]*schemas.App) {
+	s := &state{apps: make(map[string]*App), keys: make(map[[sha256.Size]byte]*App)}
+	for name, record := range records {
+		a := &App{Name: name, record: record}
+		s.apps[name] = a
+		for _, k := range record.GetApiKeys() {
+			if len(k.GetSha256()) == sha256.Size {
+				s.keys[[sha256.Size]byte(k.GetSha256())] = a
+			}
+		}
+	}
+	v.state.Store(s)
+	v.once.Do(func() { close(v.ready) })
+}
+
+// clone copies an app by way of its bytes.
+func clone(app *schemas.App) *schemas.App {
+	b, err := app.MarshalVT()
+	if err != nil {
+		return nil
+	}
+	c := &schemas.App{}
+	if err := c.UnmarshalVT(b); err != nil {
+		return nil
+	}
+	return c
+}
