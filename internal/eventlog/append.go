@@ -62,6 +62,9 @@ func (l *Log) NewAppender(cfg AppenderConfig) (*Appender, error) {
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(cfg.Linger),
+		// The embedded broker can give its own time to every record only where
+		// batches are not compressed; brokers may compress (compression.type).
+		kgo.ProducerBatchCompression(kgo.NoCompression()),
 		// The bounds are those of the partitions: the client's own would let one
 		// partition refuse for all, and refuse late, through the promise.
 		kgo.MaxBufferedRecords(math.MaxInt),

@@ -45,7 +45,7 @@ type Log struct {
 	metrics *metrics
 
 	mu     sync.Mutex
-	counts map[string]int32 // partitions of each topic that was looked up
+	topics map[string]topic // those that were looked up
 }
 
 // Open returns at once: the brokers may be away. Every call that needs them
@@ -61,7 +61,7 @@ func Open(cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	l := &Log{cfg: cfg, metrics: m, counts: make(map[string]int32)}
+	l := &Log{cfg: cfg, metrics: m, topics: make(map[string]topic)}
 	if l.client, err = kgo.NewClient(l.options()...); err != nil {
 		return nil, fmt.Errorf("open log at %v: %w", cfg.Brokers, err)
 	}

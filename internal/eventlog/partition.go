@@ -33,7 +33,7 @@ type Partition struct {
 	number int32  // fixed
 	ctx    context.Context
 	r      *reader
-	group  *group // nil when assigned by hand
+	tenure *tenure // nil when assigned by hand
 
 	batches chan Batch    // unbuffered; sent by the decoder, never closed
 	wake    chan struct{} // one place: there is something in the queue

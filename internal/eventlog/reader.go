@@ -150,10 +150,10 @@ func (r *reader) observeLag(_ context.Context, o metric.Observer) error {
 
 // serve calls the function for as long as ctx lasts, with a pause after each
 // error.
-func (r *reader) serve(ctx context.Context, at place, g *group, f PartitionFunc) {
+func (r *reader) serve(ctx context.Context, at place, t *tenure, f PartitionFunc) {
 	for tries := 1; ; tries++ {
 		began := time.Now()
-		err := r.serveOnce(ctx, at, g, f)
+		err := r.serveOnce(ctx, at, t, f)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -175,10 +175,10 @@ const (
 	serveMost  = 10 * time.Second
 )
 
-func (r *reader) serveOnce(ctx context.Context, at place, g *group, f PartitionFunc) error {
+func (r *reader) serveOnce(ctx context.Context, at place, t *tenure, f PartitionFunc) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	p := &Partition{
-		topic: at.topic, number: at.partition, ctx: ctx, r: r, group: g,
+		topic: at.topic, number: at.partition, ctx: ctx, r: r, tenure: t,
 		batches: make(chan Batch), wake: make(chan struct{}, 1),
 	}
 	defer p.stop()

@@ -1,34 +1,93 @@
 package eventlog
 
 import (
-	"context"
-	"errors"
+	"maps"
+	"strconv"
 	"time"
 )
 
 // TopicSpec is how a topic must be.
 type TopicSpec struct {
-	Name        string
-	Partitions  int32
-	Replication int16             // copies; -1 = the brokers' default
-	Settings    map[string]string // of the topic, as the brokers call them
-}
-
-// Sizes of an installation.
-type Sizes struct {
-	Partitions  int32 // of keyed topics
-	Dispatch    int32 // of waybill.dispatch: the highest gate number and 1
+	Name       string
+	Partitions int32
+	// Replication is the number of copies; -1 leaves it to the brokers.
 	Replication int16
-	Retention   time.Duration // of the log; 0 = 7 days
+	// Settings of the topic, as the brokers call them. An existing topic may
+	// keep its records longer; everything else must be equal.
+	Settings map[string]string
 }
 
-// CreateTopics creates the missing topics and checks the others.
-func (l *Log) CreateTopics(ctx context.Context, specs []TopicSpec) error {
-	return errors.New("not yet")
-}
+// How long topics keep records. A push lives for six days at most, so that the
+// log of a week proves what happened to it; commands are said again by
+// delivery, so an hour is for a gate that was stopped.
+const (
+	logRetention      = 7 * 24 * time.Hour
+	dispatchRetention = time.Hour
+	// Brokers drop and compact whole segments only: these bound how much older
+	// than its retention a record gets.
+	dispatchSegment = 10 * time.Minute
+	compactSegment  = time.Hour
+)
 
-// Specs are the topics of every installation.
-func Specs(partitions, dispatchPartitions int32, replication int16) []TopicSpec { return nil }
+// The settings' names.
+const (
+	timestampType = "message.timestamp.type"
+	cleanupPolicy = "cleanup.policy"
+	retentionMs   = "retention.ms"
+	segmentMs     = "segment.ms"
+	minInsync     = "min.insync.replicas"
+)
+
+// Specs are the topics of every installation. Partitions are those of keyed
+// topics; dispatch has one for each gate, by its number, and so one more than
+// the highest.
+func Specs(partitions, dispatchPartitions int32, replication int16) []TopicSpec {
+	return []TopicSpec{
+		{EventsTopic, partitions, replication, kept(replication, logRetention, 0)},
+		{DispatchTopic, dispatchPartitions, replication, kept(replication, dispatchRetention, dispatchSegment)},
+		{GatesTopic, 1, replication, compacted(replication)},
+		{ControlTopic, 1, replication, compacted(replication)},
+		{AuditTopic, 1, replication, kept(replication, forEverKept, 0)},
+	}
+}
 
 // AppSpecs are the topics of one app.
-func AppSpecs(app string, partitions int32, replication int16) []TopicSpec { return nil }
+func AppSpecs(app string, partitions int32, replication int16) []TopicSpec {
+	settings := kept(replication, logRetention, 0)
+	return []TopicSpec{
+		{UplinkTopic(app), partitions, replication, settings},
+		{IntakeTopic(app), partitions, replication, maps.Clone(settings)},
+		{OutcomesTopic(app), partitions, replication, maps.Clone(settings)},
+	}
+}
+
+const forEverKept = -1 * time.Millisecond
+
+func kept(replication int16, retention, segment time.Duration) map[string]string {
+	m := common(replication)
+	m[cleanupPolicy] = "delete"
+	m[retentionMs] = millis(retention)
+	if segment > 0 {
+		m[segmentMs] = millis(segment)
+	}
+	return m
+}
+
+func compacted(replication int16) map[string]string {
+	m := common(replication)
+	m[cleanupPolicy] = "compact"
+	m[segmentMs] = millis(compactSegment)
+	return m
+}
+
+// common settings: broker time, and two copies before an acknowledgement where
+// there are three.
+func common(replication int16) map[string]string {
+	m := map[string]string{timestampType: "LogAppendTime"}
+	if replication >= 3 {
+		m[minInsync] = "2"
+	}
+	return m
+}
+
+func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
