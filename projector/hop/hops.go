@@ -1,0 +1,191 @@
+package hop
+
+import (
+	"encoding/binary"
+	"strconv"
+
+	"waybill/schemas"
+)
+
+// Kinds of hops that are not kinds of events: dispatched is told by sent and
+// bounced, acked by the outcome.
+const (
+	dispatched = "dispatched"
+	acked      = "acked"
+)
+
+// Ranks: the causal order of the hops of one message. Below rankDispatched
+// stands what precedes every attempt; from rankOpened on what follows them.
+const (
+	rankRefused     = 1
+	rankPushed      = 2
+	rankUplinked    = 2
+	rankCancelAsked = 3
+	rankReleased    = 4
+	rankDispatched  = 10
+	rankBounced     = 20
+	rankSent        = 21
+	rankAcked       = 30
+	rankOpened      = 40
+	rankRelayed     = 41
+	rankParked      = 42
+	rankOutcome     = 50
+)
+
+// add appends the rows of one event. It is a function of the event and its
+// place alone: a replay gives the same rows in the same order. Kinds that are
+// not named here yield none; acked is told by the outcomes it led to.
+func (r *rows) add(e *schemas.Event, at place) {
+	switch e.Kind {
+	case schemas.Kind_KIND_PUSHED:
+		r.pushed(e, at)
+	case schemas.Kind_KIND_CANCEL_ASKED:
+		r.hop(e, at, rankCancelAsked).push = schemas.IDFrom(e.CancelAsked.GetPushId())
+	case schemas.Kind_KIND_RELEASED:
+		r.hop(e, at, rankReleased).position = e.Released.GetPosition()
+	case schemas.Kind_KIND_SENT:
+		r.sent(e, at)
+	case schemas.Kind_KIND_BOUNCED:
+		r.bounced(e, at)
+	case schemas.Kind_KIND_OPENED:
+		h := r.hop(e, at, rankOpened)
+		h.position, h.push = e.Opened.GetPosition(), schemas.IDFrom(e.Opened.GetPushId())
+	case schemas.Kind_KIND_OUTCOME:
+		r.outcome(e, at)
+	case schemas.Kind_KIND_UPLINKED:
+		h := r.hop(e, at, rankUplinked)
+		h.position, h.size = uint64(at.position), e.Uplinked.GetSize()
+	case schemas.Kind_KIND_RELAYED:
+		r.hop(e, at, rankRelayed).position = e.Relayed.GetPosition()
+	case schemas.Kind_KIND_PARKED:
+		h := r.hop(e, at, rankParked)
+		h.position, h.reason = e.Parked.GetPosition(), word(e.Parked.GetReason())
+	default:
+		r.connectionEvent(e, at)
+	}
+}
+
+// hop appends what all hops of an event have in common; its kind is the
+// event's. The pointer is good until the next append.
+func (r *rows) hop(e *schemas.Event, at place, rank uint8) *hopRow {
+	r.hops = append(r.hops, hopRow{
+		trace: schemas.IDFrom(e.TraceId), session: schemas.IDFrom(e.Session),
+		conn: e.Conn(), at: when(e.Time, at), parentSpan: span(e.ParentSpan),
+		rank: rank, kind: kindWord(e.Kind),
+		app: e.App, user: e.User, device: e.Device, node: e.Node, place: at,
+	})
+	return &r.hops[len(r.hops)-1]
+}
+
+func (r *rows) pushed(e *schemas.Event, at place) {
+	b := e.Pushed
+	h := r.hop(e, at, rankPushed)
+	h.position, h.push, h.size = uint64(at.position), schemas.IDFrom(b.GetPushId()), uint32(len(b.GetBody()))
+	p := r.push(e, at, pushAccepted)
+	p.position, p.push, p.size = h.position, h.push, h.size
+	p.name, p.label = b.GetName(), b.GetLabel()
+	p.family, p.command = uint16(b.GetFamily()), uint16(b.GetCommand())
+	p.steps.accepted = h.at
+	p.expires = at.logged + b.GetTtl()*1000
+}
+
+func (r *rows) push(e *schemas.Event, at place, version uint8) *pushRow {
+	r.pushes = append(r.pushes, pushRow{
+		trace: schemas.IDFrom(e.TraceId), version: version,
+		app: e.App, user: e.User, device: e.Device, place: at,
+	})
+	return &r.pushes[len(r.pushes)-1]
+}
+
+func (r *rows) sent(e *schemas.Event, at place) {
+	b := e.Sent
+	push := schemas.IDFrom(b.GetPushId())
+	r.dispatched(e, at, b.GetDispatched()).of(b.GetPosition(), push, b.GetAttempt())
+	r.hop(e, at, rankSent).of(b.GetPosition(), push, b.GetAttempt())
+}
+
+func (r *rows) bounced(e *schemas.Event, at place) {
+	b := e.Bounced
+	if b.GetPosition() == 0 {
+		return // the command was no push: the bounce is part of no message's way
+	}
+	push := schemas.IDFrom(b.GetPushId())
+	r.dispatched(e, at, b.GetDispatched()).of(b.GetPosition(), push, b.GetAttempt())
+	h := r.hop(e, at, rankBounced)
+	h.of(b.GetPosition(), push, b.GetAttempt())
+	h.reason = word(b.GetReason())
+}
+
+// dispatched is the hop before the gate's: the command's time is delivery's.
+// Which of its processes it was, the fact does not say.
+func (r *rows) dispatched(e *schemas.Event, at place, time int64) *hopRow {
+	h := r.hop(e, at, rankDispatched)
+	h.kind, h.node, h.parentSpan = dispatched, "delivery", 0
+	if time != 0 {
+		h.at = time
+	}
+	return h
+}
+
+func (h *hopRow) of(position uint64, push schemas.ID, attempt uint32) {
+	h.position, h.push, h.attempt = position, push, attempt
+}
+
+func (r *rows) outcome(e *schemas.Event, at place) {
+	b := e.Outcome
+	push := schemas.IDFrom(b.GetPushId())
+	delivered := b.GetClass() == schemas.Class_CLASS_DELIVERED
+	if delivered && e.Device != "" {
+		h := r.hop(e, at, rankAcked)
+		h.of(b.GetPosition(), push, b.GetAttempt())
+		h.kind, h.node, h.parentSpan = acked, gateNode(e.Gate), 0
+		if t := b.GetSteps().GetDelivered(); t != 0 {
+			h.at = t
+		}
+	}
+	h := r.hop(e, at, rankOutcome)
+	h.of(b.GetPosition(), push, b.GetAttempt())
+	h.class, h.reason = classWord(b.GetClass()), word(b.GetReason())
+	if e.Device == "" || b.GetWhole() {
+		r.ended(e, at, h)
+	}
+}
+
+// ended is the push's row by its own outcome.
+func (r *rows) ended(e *schemas.Event, at place, h *hopRow) {
+	b := e.Outcome
+	p := r.push(e, at, pushEnded)
+	p.position, p.push, p.attempt = b.GetPosition(), h.push, b.GetAttempt()
+	p.class, p.reason, p.ended, p.first = h.class, h.reason, h.at, b.GetFirst()
+	p.name, p.label, p.platform = b.GetName(), b.GetLabel(), b.GetPlatform()
+	p.family, p.command = uint16(b.GetFamily()), uint16(b.GetCommand())
+	s := b.GetSteps()
+	p.steps = steps{s.GetAccepted(), s.GetDispatched(), s.GetSent(), s.GetDelivered(), s.GetOpened()}
+	if p.steps.accepted == 0 {
+		p.steps.accepted = h.at
+	}
+}
+
+// when is the node's clock, or the broker's where the node set none: a row of
+// 1970 would be dropped as too old.
+func when(t int64, at place) int64 {
+	if t == 0 {
+		return at.logged
+	}
+	return t
+}
+
+func span(b []byte) uint64 {
+	if len(b) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(b)
+}
+
+// gateNode names a gate whose host the event does not know.
+func gateNode(number uint32) string {
+	if number == 0 {
+		return ""
+	}
+	return "gate-" + strconv.FormatUint(uint64(number), 10)
+}

@@ -1,0 +1,84 @@
+package hop
+
+import "waybill/schemas"
+
+// place is where a record stands in the log.
+type place struct {
+	topic     string
+	partition int32
+	position  schemas.Position
+	logged    int64 // broker's append time, microseconds
+}
+
+// hopRow is a row of hops. Times here and below are microseconds since 1970.
+type hopRow struct {
+	trace, session, push schemas.ID
+	conn                 schemas.ConnID
+	position             uint64
+	at                   int64
+	parentSpan           uint64
+	attempt, size        uint32
+	rank                 uint8
+	kind, class, reason  string
+	app, user, device    string
+	node                 string
+	place                place
+}
+
+// connectionRow is a row of connections.
+type connectionRow struct {
+	session, install, trace    schemas.ID
+	conn                       schemas.ConnID
+	at                         int64
+	cursor, count              uint64
+	traffic                    traffic
+	kind, reason, how, detail  string
+	app, user, device, node    string
+	platform, version, network string
+	address                    string
+	place                      place
+}
+
+// pushRow is a row of pushes.
+type pushRow struct {
+	trace, push             schemas.ID
+	position, first         uint64
+	steps                   steps
+	expires, ended          int64
+	attempt, size           uint32
+	family, command         uint16
+	version                 uint8
+	class, reason           string
+	app, user, device, name string
+	label, platform         string
+	place                   place
+}
+
+// traffic of a connection, frames and bytes by direction.
+type traffic struct{ framesIn, framesOut, bytesIn, bytesOut, swallowed uint64 }
+
+// steps are the first times that a push reached each step; 0 = not.
+type steps struct{ accepted, dispatched, sent, delivered, opened int64 }
+
+// Versions of a push's row: the higher one replaces the lower.
+const (
+	pushAccepted = 0
+	pushEnded    = 1
+)
+
+// rows is what a cut becomes. Strings in it may alias the memory of a fetch.
+type rows struct {
+	hops        []hopRow
+	connections []connectionRow
+	pushes      []pushRow
+}
+
+func (r *rows) len() int { return len(r.hops) + len(r.connections) + len(r.pushes) }
+
+// reset empties the rows and keeps their memory for the next cut.
+func (r *rows) reset() {
+	clear(r.hops)
+	clear(r.connections)
+	clear(r.pushes)
+	r.hops, r.connections, r.pushes = r.hops[:0], r.connections[:0], r.pushes[:0]
+}
