@@ -18,7 +18,7 @@ import (
 
 func TestKafkaTopicConfigs(t *testing.T) {
 	k := startKafka(t, KafkaConfig{Dir: t.TempDir()})
-	defer func() { closed(t, k) }()
+	t.Cleanup(func() { closed(t, k) })
 	c := kafkaClient(t, k.Addrs())
 	adm := kadm.NewClient(c)
 	createTopic(t, c, "t", map[string]*string{
@@ -46,7 +46,7 @@ func TestKafkaTopicConfigs(t *testing.T) {
 
 func TestKafkaCompactsAndExpires(t *testing.T) {
 	k := startKafka(t, KafkaConfig{Dir: t.TempDir()})
-	defer func() { closed(t, k) }()
+	t.Cleanup(func() { closed(t, k) })
 	c := kafkaClient(t, k.Addrs())
 	createTopic(t, c, "compacted", map[string]*string{"cleanup.policy": kadm.StringPtr("compact")})
 	createTopic(t, c, "expiring", map[string]*string{"retention.ms": kadm.StringPtr("1")})
@@ -104,7 +104,7 @@ func TestKafkaCommits(t *testing.T) {
 	c.Close()
 	closed(t, k)
 	k = startKafka(t, KafkaConfig{Dir: dir, Listen: addrs[0]})
-	defer func() { closed(t, k) }()
+	t.Cleanup(func() { closed(t, k) })
 	c = kafkaClient(t, k.Addrs())
 	offsets, err := kadm.NewClient(c).FetchOffsets(t.Context(), "free")
 	if err != nil {

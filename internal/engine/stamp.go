@@ -33,7 +33,7 @@ func (s *stamper) stampRequest(req kmsg.Request) (kmsg.Response, error, bool) {
 	if !ok {
 		return nil, nil, false
 	}
-	s.last = max(s.last, s.now().UnixMilli())
+	s.tick()
 	for _, topic := range produce.Topics {
 		for _, partition := range topic.Partitions {
 			s.stamp(partition.Records)
@@ -41,6 +41,9 @@ func (s *stamper) stampRequest(req kmsg.Request) (kmsg.Response, error, bool) {
 	}
 	return nil, nil, false
 }
+
+// tick moves the stamp on; it never goes back while the broker runs.
+func (s *stamper) tick() { s.last = max(s.last, s.now().UnixMilli()) }
 
 // Offsets of the fields of a record batch, version 2.
 const (

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ClickHouse/ch-go/proto"
 	"golang.org/x/sys/unix"
 )
 
@@ -57,7 +56,7 @@ func readRequest(r *http.Request) (*request, error) {
 	if err := q.readValues(values); err != nil {
 		return nil, err
 	}
-	body, err := decoded(r, values)
+	body, err := decoded(r)
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +76,10 @@ func (q *request) readValues(values url.Values) error {
 	if v := values.Get("default_format"); v != "" {
 		q.format = v
 	}
-	if values.Get("compress") == "1" {
-		return exception(codeNotImplemented, "NOT_IMPLEMENTED", "compress=1 is not supported by the embedded engine; ask without compression")
+	for _, name := range []string{"compress", "decompress"} {
+		if values.Get(name) == "1" {
+			return exception(codeNotImplemented, "NOT_IMPLEMENTED", name+"=1 is not supported by the embedded engine; ask without compression, or with gzip")
+		}
 	}
 	for name, v := range values {
 		if param, ok := strings.CutPrefix(name, "param_"); ok {
@@ -97,24 +98,20 @@ func (q *request) readValues(values url.Values) error {
 	return nil
 }
 
-// decoded undoes what the caller has compressed: gzip by HTTP, or ClickHouse's
-// own blocks.
-func decoded(r *http.Request, values url.Values) (io.Reader, error) {
-	switch encoding := r.Header.Get("Content-Encoding"); {
-	case encoding == "gzip":
+// decoded undoes the one encoding that is supported.
+func decoded(r *http.Request) (io.Reader, error) {
+	switch encoding := r.Header.Get("Content-Encoding"); encoding {
+	case "":
+		return r.Body, nil
+	case "gzip":
 		zipped, err := gzip.NewReader(r.Body)
 		if err != nil {
 			return nil, fmt.Errorf("read gzip body: %w", err)
 		}
 		return http.MaxBytesReader(nil, zipped, maxDecoded), nil
-	case encoding != "":
+	default:
 		return nil, exception(codeNotImplemented, "NOT_IMPLEMENTED", "content encoding "+encoding+" is not supported by the embedded engine; gzip is")
-	case values.Get("decompress") == "1":
-		blocks := proto.NewReader(r.Body)
-		blocks.EnableCompression()
-		return http.MaxBytesReader(nil, io.NopCloser(blocks), maxDecoded), nil
 	}
-	return r.Body, nil
 }
 
 // maxDecoded bounds a compressed body after decompression.

@@ -76,7 +76,7 @@ func (s *session) reset(settings []setting) {
 // shorter. 0 means "without a limit" to the engine.
 func (s *session) bounded(value string) string {
 	asked, err := strconv.ParseFloat(value, 64)
-	if err != nil || asked <= 0 || asked > float64(s.limit) {
+	if within := asked > 0 && asked <= float64(s.limit); err != nil || !within {
 		return strconv.Itoa(s.limit)
 	}
 	return strconv.Itoa(int(math.Ceil(asked)))
