@@ -125,6 +125,7 @@ func (a *Appender) Append(r Record, done func(Appended, error)) error {
 	return err
 }
 
+// append is Append without its count.
 func (a *Appender) append(r *Record, done func(Appended, error)) (refusal, error) {
 	if a.closed.Load() {
 		return refusedClosed, ErrClosed
@@ -137,11 +138,13 @@ func (a *Appender) append(r *Record, done func(Appended, error)) (refusal, error
 	if err != nil {
 		return refusedUnknown, err
 	}
+	urgent := r.Urgent && a.cfg.Linger > 0
+	known := urgent && a.knows(parts)
 	if reason, err := p.add(r, done); err != nil {
 		return reason, err
 	}
-	if r.Urgent && a.cfg.Linger > 0 {
-		a.unlinger()
+	if urgent {
+		a.urge(known)
 	}
 	return "", nil
 }
@@ -151,6 +154,27 @@ func (a *Appender) append(r *Record, done func(Appended, error)) (refusal, error
 // waits, and does not wait under a context that has ended.
 func (a *Appender) unlinger() {
 	_ = a.client.Flush(a.ended) // says only that it did not wait
+}
+
+// urge is unlinger for a record that was appended when the client knew the
+// topic already. Those before it get their partitions later and would linger
+// then: a Flush that waits covers them.
+func (a *Appender) urge(known bool) {
+	if known {
+		a.unlinger()
+		return
+	}
+	go func() { _ = a.client.Flush(a.client.Context()) }() // says only that the client was closed
+}
+
+// knows says that the client has the topic's partitions: it asks the brokers
+// itself, from the first record on.
+func (a *Appender) knows(t *parts) bool {
+	if !t.known.Load() {
+		leader, _, _ := a.client.PartitionLeader(t.topic, 0)
+		t.known.Store(leader >= 0)
+	}
+	return t.known.Load()
 }
 
 // AppendWait appends one record and waits for the broker. When ctx ends first

@@ -16,17 +16,13 @@ import (
 // of every topic what differs; nothing that exists is changed, since more
 // partitions would give keys another place.
 func (l *Log) CreateTopics(ctx context.Context, specs []TopicSpec) error {
-	existing, err := l.admin.ListTopics(ctx, names(specs)...)
-	if err != nil {
-		return fmt.Errorf("create topics: %w", err)
-	}
 	var old []TopicSpec
 	for _, s := range specs {
-		if d, ok := existing[s.Name]; ok && d.Err == nil {
-			old = append(old, s)
-			continue
+		_, err := l.askTopic(ctx, s.Name)
+		created := false
+		if errors.Is(err, ErrUnknownTopic) {
+			created, err = l.create(ctx, s)
 		}
-		created, err := l.create(ctx, s)
 		if err != nil {
 			return fmt.Errorf("create topic %s: %w", s.Name, err)
 		}
@@ -68,10 +64,6 @@ func (l *Log) create(ctx context.Context, s TopicSpec) (bool, error) {
 }
 
 func (l *Log) checkTopics(ctx context.Context, specs []TopicSpec) error {
-	details, err := l.admin.ListTopics(ctx, names(specs)...)
-	if err != nil {
-		return fmt.Errorf("check topics: %w", err)
-	}
 	configs, err := l.admin.DescribeTopicConfigs(ctx, names(specs)...)
 	if err != nil {
 		return fmt.Errorf("check topics: %w", err)
@@ -80,13 +72,14 @@ func (l *Log) checkTopics(ctx context.Context, specs []TopicSpec) error {
 	for _, s := range specs {
 		config, err := configs.On(s.Name, nil)
 		if err == nil {
-			err = errors.Join(details[s.Name].Err, config.Err)
+			err = config.Err
 		}
-		if err != nil {
+		is, asked := l.askTopic(ctx, s.Name)
+		if err = errors.Join(err, asked); err != nil {
 			wrong = append(wrong, fmt.Errorf("check topic %s: %w", s.Name, err))
 			continue
 		}
-		wrong = append(wrong, s.compare(details[s.Name], config)...)
+		wrong = append(wrong, s.compare(is, config)...)
 	}
 	return errors.Join(wrong...)
 }
@@ -94,13 +87,13 @@ func (l *Log) checkTopics(ctx context.Context, specs []TopicSpec) error {
 // ErrTopicDiffers is what CreateTopics finds in an existing topic.
 var ErrTopicDiffers = errors.New("the topic is not as Waybill needs it")
 
-func (s TopicSpec) compare(d kadm.TopicDetail, config kadm.ResourceConfig) []error {
+func (s TopicSpec) compare(t topic, config kadm.ResourceConfig) []error {
 	var wrong []error
 	differs := func(what, is, want string) {
 		wrong = append(wrong, fmt.Errorf("check topic %s: %w: %s is %s, must be %s", s.Name, ErrTopicDiffers, what, is, want))
 	}
-	if n := len(d.Partitions); n != int(s.Partitions) {
-		differs("the number of partitions", strconv.Itoa(n), strconv.Itoa(int(s.Partitions)))
+	if t.partitions != s.Partitions {
+		differs("the number of partitions", fmt.Sprint(t.partitions), fmt.Sprint(s.Partitions))
 	}
 	is := make(map[string]string)
 	for _, c := range config.Configs {

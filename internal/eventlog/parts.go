@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -13,6 +14,7 @@ type parts struct {
 	topic string
 	hash  kgo.TopicPartitioner
 	parts []*part
+	known atomic.Bool // to the client, which asks the brokers itself
 }
 
 // keyHash is the hash of Kafka's Java client. It keeps no state for records

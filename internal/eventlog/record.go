@@ -59,9 +59,7 @@ type Appended struct {
 type Entry struct {
 	Position schemas.Position
 	Offset   int64
-	// Time is the record's timestamp in microseconds: the broker's append time
-	// on Apache Kafka. The embedded broker keeps the appender's clock instead
-	// (one machine, one clock), which may fall by as long as an append waited.
+	// Time is the broker's append time in microseconds (whole milliseconds).
 	Time    int64
 	Event   *schemas.Event   // of topics of events, and of the uplinks' header
 	Command *schemas.Command // of waybill.dispatch

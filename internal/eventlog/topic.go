@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // lookupTimeout bounds one question about a topic; whoever waits longer asks
@@ -49,21 +50,28 @@ func (l *Log) topic(ctx context.Context, name string) (topic, error) {
 	return t, nil
 }
 
+// askTopic asks the brokers themselves: what the client remembers of a topic
+// that was missing a moment ago is old.
 func (l *Log) askTopic(ctx context.Context, name string) (topic, error) {
-	all, err := l.admin.ListTopics(ctx, name)
+	req := kmsg.NewPtrMetadataRequest()
+	t := kmsg.NewMetadataRequestTopic()
+	t.Topic = &name
+	req.Topics = append(req.Topics, t)
+	resp, err := req.RequestWith(ctx, l.client)
 	if err != nil {
 		return topic{}, fmt.Errorf("%w: %w", ErrBusy, err)
 	}
-	got, ok := all[name]
-	switch {
-	case !ok, errors.Is(got.Err, kerr.UnknownTopicOrPartition):
-		return topic{}, ErrUnknownTopic
-	case errors.Is(got.Err, kerr.InvalidTopicException):
-		return topic{}, fmt.Errorf("%w: %w", ErrUnknownTopic, got.Err)
-	case got.Err != nil:
-		return topic{}, fmt.Errorf("%w: %w", ErrBusy, got.Err)
+	if len(resp.Topics) != 1 {
+		return topic{}, fmt.Errorf("%w: %w", ErrBusy, errShortAnswer)
+	}
+	got := resp.Topics[0]
+	switch err := kerr.ErrorForCode(got.ErrorCode); {
+	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.InvalidTopicException):
+		return topic{}, fmt.Errorf("%w: %w", ErrUnknownTopic, err)
+	case err != nil:
+		return topic{}, fmt.Errorf("%w: %w", ErrBusy, err)
 	case len(got.Partitions) == 0:
 		return topic{}, fmt.Errorf("%w: it has no partitions yet", ErrBusy)
 	}
-	return topic{partitions: int32(len(got.Partitions)), id: got.ID}, nil
+	return topic{partitions: int32(len(got.Partitions)), id: got.TopicID}, nil
 }
