@@ -1,0 +1,394 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"waybill/schemas"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// The same bytes again, as a broker's or a producer's restart leaves them.
+func TestRepeatsAreLeftOut(t *testing.T) {
+	l := startBroker(t).open(Config{})
+	a := appender(t, l, AppenderConfig{})
+	user := userOf(0)
+	for n := range 3 {
+		must(t, a, event(user, n))
+	}
+	first := follow(t, l, EventsTopic, 0, FromStart, nil).entries(3)
+	stamped := slices.Clone(first.Entries[1].Value)
+	key := schemas.Key("app", user)
+	raw(t, l, &kgo.Record{Topic: EventsTopic, Key: key, Value: stamped})
+	must(t, a, event(user, 3))
+
+	b := follow(t, l, EventsTopic, 0, FromStart, nil).offset(5)
+	if got := cursors(b); !slices.Equal(got, []uint64{0, 1, 2, 3}) || b.Repeats != 1 {
+		t.Errorf("read %v and %d repeats", got, b.Repeats)
+	}
+
+	// A reader that begins behind them knows it from its serials only.
+	var serials Serials
+	serials.Apply(first)
+	b = follow(t, l, EventsTopic, 0, first.Next, &serials).offset(5)
+	if got := cursors(b); !slices.Equal(got, []uint64{3}) || b.Repeats != 1 {
+		t.Errorf("with serials: read %v and %d repeats", got, b.Repeats)
+	}
+	want := OriginMark{a.Origin(), Mark{Serial: 4, Time: b.Entries[0].Time}}
+	if got := b.Marks[len(b.Marks)-1]; got != want || b.Time != want.Time {
+		t.Errorf("mark %+v, want %+v; time %d", got, want, b.Time)
+	}
+	if _, ok := serials.marks[a.Origin()]; !ok || serials.marks[a.Origin()].Serial != 3 {
+		t.Error("reading changed the caller's serials")
+	}
+}
+
+func TestWhatIsLeftOut(t *testing.T) {
+	l := startBroker(t).open(Config{})
+	a := appender(t, l, AppenderConfig{})
+	mine, other := event(userOf(0), 1), event(userOf(1), 2)
+	claim, err := (&schemas.Event{Kind: schemas.Kind_KIND_CLAIMED}).MarshalVT()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*kgo.Record{
+		{Key: mine.Key, Value: []byte("no message")},
+		{Key: mine.Key, Value: nil},
+		{Key: other.Key, Value: other.Value},
+		{Key: nil, Value: mine.Value},
+		{Key: nil, Value: claim},
+	} {
+		r.Topic = EventsTopic
+		raw(t, l, r)
+	}
+	must(t, a, mine)
+	b := follow(t, l, EventsTopic, 0, FromStart, nil).offset(6)
+	if len(b.Entries) != 2 || b.Entries[0].Event.Kind != schemas.Kind_KIND_CLAIMED || b.Entries[1].Event.Acked.Cursor != 1 {
+		t.Errorf("entries %v", b.Entries)
+	}
+	if b.Undecodable != 2 || b.Misplaced != 2 {
+		t.Errorf("%d undecodable and %d misplaced, want 2 and 2", b.Undecodable, b.Misplaced)
+	}
+}
+
+func TestCommands(t *testing.T) {
+	l := startBroker(t).open(Config{})
+	a := appender(t, l, AppenderConfig{})
+	for n := range uint64(2) {
+		value, err := (&schemas.Command{Kind: schemas.CommandKind_COMMAND_KIND_PUSH, Position: n + 1}).MarshalVT()
+		if err != nil {
+			t.Fatal(err)
+		}
+		must(t, a, Record{Topic: DispatchTopic, Partition: 3, Value: value})
+	}
+	b := follow(t, l, DispatchTopic, 3, FromStart, nil).entries(2)
+	c := b.Entries[1].Command
+	if c.Position != 2 || c.Origin != a.Origin() || c.Serial != 2 {
+		t.Errorf("command %v", c)
+	}
+}
+
+func TestStart(t *testing.T) {
+	l := startBroker(t).open(Config{})
+	a := appender(t, l, AppenderConfig{})
+	for n := range 6 {
+		must(t, a, event(userOf(0), n))
+	}
+	deleteBefore(t, l, 2)
+	for name, test := range map[string]struct {
+		from, want int64
+		jumped     bool
+	}{
+		"oldest":               {FromStart, 2, false},
+		"newest":               {FromEnd, 6, false},
+		"in the log":           {4, 4, false},
+		"its start":            {2, 2, false},
+		"its end":              {6, 6, false},
+		"before its start":     {0, 2, true},
+		"beyond its end":       {7, 2, true},
+		"of another log's end": {1 << 40, 2, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			type start struct {
+				at, end int64
+				jumped  bool
+			}
+			c := make(chan start, 1)
+			serve(t, l, EventsTopic, 0, func(ctx context.Context, p *Partition) error {
+				if err := p.Start(test.from, nil); err != nil {
+					return err
+				}
+				end, err := p.End(ctx)
+				c <- start{p.Offset(), end, p.Jumped()}
+				if again := p.Start(0, nil); !errors.Is(again, ErrStarted) {
+					t.Errorf("a second start: %v", again)
+				}
+				return err
+			})
+			if got, want := signal(t, c, "start"), (start{test.want, 6, test.jumped}); got != want {
+				t.Errorf("started at %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+func deleteBefore(t *testing.T, l *Log, offset int64) {
+	t.Helper()
+	if _, err := l.admin.DeleteRecords(within(t), kadm.Offsets{EventsTopic: {0: {Topic: EventsTopic, Partition: 0, At: offset}}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Retention overtakes a reader that has begun: it goes on at what is left, and
+// says so.
+func TestRetentionOvertakes(t *testing.T) {
+	l := startBroker(t).open(Config{})
+	a := appender(t, l, AppenderConfig{})
+	for n := range 6 {
+		must(t, a, event(userOf(0), n))
+	}
+	c := make(chan Batch, 10)
+	serve(t, l, EventsTopic, 0, func(ctx context.Context, p *Partition) error {
+		if err := p.Start(FromEnd, nil); err != nil {
+			return err
+		}
+		deleteBefore(t, l, 4)
+		p.next.Store(1) // as if it had read up to here
+		p.r.fetch(p, 1)
+		for {
+			b, err := p.Next(ctx)
+			if err != nil {
+				return nil
+			}
+			c <- b
+		}
+	})
+	f := &following{t: t, c: c}
+	if b := f.entries(2); !b.Jumped || !slices.Equal(cursors(b), []uint64{4, 5}) {
+		t.Errorf("read %v, jumped %v", cursors(b), b.Jumped)
+	}
+}
+
+// A held partition is read by nobody, its neighbour as ever.
+func TestFaultsOfReading(t *testing.T) {
+	faults := new(Faults)
+	l := startBroker(t).open(Config{Faults: faults})
+	a := appender(t, l, AppenderConfig{})
+	must(t, a, event(userOf(0), 1))
+	must(t, a, event(userOf(1), 2))
+	faults.Hold(EventsTopic, 0)
+	held := follow(t, l, EventsTopic, 0, FromStart, nil)
+	follow(t, l, EventsTopic, 1, FromStart, nil).entries(1)
+	if len(held.c) != 0 {
+		t.Fatal("a held partition was read")
+	}
+	faults.Release(EventsTopic, 0)
+	held.entries(1)
+}
+
+// A reader that takes nothing fills its own queue only.
+func TestSlowReaderIsPaused(t *testing.T) {
+	l := startBroker(t).open(Config{})
+	a := appender(t, l, AppenderConfig{MaxPerPartition: 4 * pauseAt, Deadline: time.Hour})
+	const n = 3 * pauseAt
+	for i := range n {
+		if err := a.Append(event(userOf(0), i), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Flush(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	parts, release := make(chan *Partition, 1), make(chan struct{})
+	done := make(chan int, 1)
+	serve(t, l, EventsTopic, 0, func(ctx context.Context, p *Partition) error {
+		if err := p.Start(FromStart, nil); err != nil {
+			return err
+		}
+		parts <- p
+		<-release
+		total := 0
+		for total < n {
+			b, err := p.Next(ctx)
+			if err != nil {
+				return err
+			}
+			total += len(b.Entries)
+		}
+		done <- total
+		return nil
+	})
+	p := signal(t, parts, "start")
+	for paused := false; !paused; {
+		signal(t, time.After(time.Millisecond), "tick")
+		p.mu.Lock()
+		paused = p.paused
+		p.mu.Unlock()
+	}
+	close(release)
+	if total := signal(t, done, "all records"); total != n {
+		t.Errorf("read %d records, want %d", total, n)
+	}
+}
+
+func TestServedAgainAfterError(t *testing.T) {
+	l := startBroker(t).open(Config{})
+	a := appender(t, l, AppenderConfig{})
+	must(t, a, event(userOf(0), 1))
+	tries := make(chan *Partition, 10)
+	serve(t, l, EventsTopic, 0, func(ctx context.Context, p *Partition) error {
+		tries <- p
+		if err := p.Start(FromStart, nil); err != nil {
+			return err
+		}
+		if _, err := p.Next(ctx); err != nil {
+			return err
+		}
+		if len(tries) < 2 {
+			return errors.New("the store is away")
+		}
+		close(tries)
+		return nil
+	})
+	signal(t, tries, "first call")
+	signal(t, tries, "second call")
+}
+
+func TestFollowEndsWhenAllAreDone(t *testing.T) {
+	l := startBroker(t).open(Config{})
+	err := l.Follow(within(t), FollowConfig{Topic: EventsTopic, Serve: func(context.Context, *Partition) error { return nil }})
+	if err != nil {
+		t.Error(err)
+	}
+	err = l.Follow(within(t), FollowConfig{Topic: EventsTopic, Partitions: []int32{7}})
+	if !errors.Is(err, ErrNoPartition) {
+		t.Errorf("a partition that does not exist: %v", err)
+	}
+}
+
+func TestFollowWaitsForItsTopic(t *testing.T) {
+	b := startBroker(t)
+	l, err := Open(Config{Brokers: []string{b.address}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	f := follow(t, l, EventsTopic, 0, FromStart, nil)
+	a := appender(t, b.open(Config{}), AppenderConfig{})
+	must(t, a, event(userOf(0), 1))
+	f.entries(1)
+}
+
+// The context's cause says why, also inside Start.
+func TestLost(t *testing.T) {
+	l := startBroker(t).open(Config{})
+	ctx, cancel := context.WithCancel(t.Context())
+	started, causes := make(chan struct{}), make(chan error, 2)
+	done := make(chan error, 1)
+	go func() {
+		done <- l.Follow(ctx, FollowConfig{Topic: EventsTopic, Partitions: []int32{0}, Serve: func(ctx context.Context, p *Partition) error {
+			if err := p.Start(FromEnd, nil); err != nil {
+				return err
+			}
+			close(started)
+			_, err := p.Next(context.Background())
+			causes <- err
+			causes <- context.Cause(ctx)
+			return err
+		}})
+	}()
+	signal(t, started, "start")
+	cancel()
+	for range 2 {
+		if err := signal(t, causes, "cause"); !errors.Is(err, ErrLost) {
+			t.Errorf("cause %v", err)
+		}
+	}
+	if err := signal(t, done, "end of Follow"); err != nil {
+		t.Error(err)
+	}
+}
+
+// The watchdog speaks once, unless the function says that it is alive.
+func TestWatchdog(t *testing.T) {
+	stuck := make(chan int32, 10)
+	l := startBroker(t).open(Config{
+		Stuck:   20 * time.Millisecond,
+		OnStuck: func(_ string, partition int32, _ time.Duration) { stuck <- partition },
+	})
+	a := appender(t, l, AppenderConfig{})
+	must(t, a, event(userOf(1), 1))
+	serve(t, l, EventsTopic, 1, func(ctx context.Context, p *Partition) error {
+		if err := p.Start(FromStart, nil); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	})
+	if p := signal(t, stuck, "watchdog"); p != 1 {
+		t.Errorf("partition %d is stuck", p)
+	}
+}
+
+func TestAliveIsNotStuck(t *testing.T) {
+	stuck := make(chan int32, 10)
+	l := startBroker(t).open(Config{
+		Stuck:   50 * time.Millisecond,
+		OnStuck: func(_ string, partition int32, _ time.Duration) { stuck <- partition },
+	})
+	a := appender(t, l, AppenderConfig{})
+	must(t, a, event(userOf(0), 1))
+	done := make(chan struct{})
+	serve(t, l, EventsTopic, 0, func(ctx context.Context, p *Partition) error {
+		if err := p.Start(FromStart, nil); err != nil {
+			return err
+		}
+		p.Alive()
+		p.alive.Add(int64(time.Hour)) // as if it were said again and again
+		signal(t, time.After(200*time.Millisecond), "four times as long")
+		close(done)
+		return nil
+	})
+	signal(t, done, "function")
+	if len(stuck) > 0 {
+		t.Error("a partition that said it was alive is stuck")
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	l := startBroker(b).open(Config{})
+	a := appender(b, l, AppenderConfig{MaxPerPartition: 1 << 22, MaxBytesPerPartition: 1 << 31, Deadline: time.Hour})
+	user := userOf(0)
+	for n := range b.N {
+		if err := a.Append(event(user, n), nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := a.Flush(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	err := l.Follow(context.Background(), FollowConfig{Topic: EventsTopic, Partitions: []int32{0}, Serve: func(ctx context.Context, p *Partition) error {
+		if err := p.Start(FromStart, nil); err != nil {
+			return err
+		}
+		for total := 0; total < b.N; {
+			batch, err := p.Next(ctx)
+			if err != nil {
+				return err
+			}
+			total += len(batch.Entries)
+		}
+		return nil
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+}
