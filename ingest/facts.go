@@ -45,6 +45,13 @@ func NewFacts(cfg FactsConfig) (*Facts, error) {
 	return &Facts{node: cfg.Node, appender: appender}, nil
 }
 
+// Prepare waits until the log knows where facts go: waybill.events and the
+// topics named. Without it the first fact for each topic waits a little for the
+// brokers, and is refused if they are slow.
+func (f *Facts) Prepare(ctx context.Context, topics ...string) error {
+	return f.appender.Prepare(ctx, append([]string{eventlog.EventsTopic}, topics...)...)
+}
+
 // ErrNoFact refuses an event that is no fact, or one about nobody.
 var ErrNoFact = errors.New("not a fact about a user of an app")
 
@@ -91,8 +98,8 @@ func record(e *schemas.Event) eventlog.Record {
 	stamped := size + eventlog.StampSize
 	memory := make([]byte, stamped+len(e.App)+1+len(e.User))
 	_, _ = e.MarshalToSizedBufferVT(memory[:size]) // fits: it was measured
-	key := append(memory[stamped:stamped], e.App...)
-	key = append(append(key, '/'), e.User...)
+	key := memory[stamped:stamped]
+	key = append(append(append(key, e.App...), '/'), e.User...)
 	return eventlog.Record{
 		Topic:     eventlog.EventsTopic,
 		Partition: eventlog.ByKey,

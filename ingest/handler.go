@@ -32,18 +32,11 @@ func (s *Server) Handler() http.Handler {
 
 // handleReady answers 503 with the reason while calls would be refused.
 func (s *Server) handleReady(w http.ResponseWriter, r *http.Request) {
-	why := ""
 	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 	defer cancel()
-	switch {
-	case s.draining.Err() != nil:
-		why = "stopping"
-	case !s.controlReady():
-		why = "apps and keys have not been read yet"
-	default:
-		if err := s.cfg.Log.Ping(ctx); err != nil {
-			why = "the log does not answer"
-		}
+	why := s.notReady()
+	if why == "" && s.cfg.Log.Ping(ctx) != nil {
+		why = "the log does not answer"
 	}
 	if why != "" {
 		http.Error(w, "not ready: "+why, http.StatusServiceUnavailable)
@@ -52,9 +45,22 @@ func (s *Server) handleReady(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "ready\n")
 }
 
-func (s *Server) controlReady() bool {
+// notReady says why no call can be taken yet, or any more; else it is empty.
+func (s *Server) notReady() string {
+	switch {
+	case s.draining.Err() != nil:
+		return "the server is stopping"
+	case !closed(s.cfg.Control.Ready()):
+		return "apps and keys have not been read from the log yet"
+	case !closed(s.ready):
+		return "the log has not answered yet"
+	}
+	return ""
+}
+
+func closed(c <-chan struct{}) bool {
 	select {
-	case <-s.cfg.Control.Ready():
+	case <-c:
 		return true
 	default:
 		return false
@@ -63,8 +69,8 @@ func (s *Server) controlReady() bool {
 
 // handlePushes finds the app, then the form of the call.
 func (s *Server) handlePushes(w http.ResponseWriter, r *http.Request) {
-	if !s.controlReady() {
-		s.refuseAway(w, "apps and keys have not been read from the log yet")
+	if why := s.notReady(); why != "" {
+		s.refuseAway(w, why)
 		return
 	}
 	app, ok := s.app(r)

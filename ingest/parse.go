@@ -61,11 +61,14 @@ func parseOne(r *request, text string) *Violation {
 	return nil
 }
 
+// usualElement is how many bytes a push request takes at least, usually.
+const usualElement = 160
+
 // parseArray reads a call that is an array of objects.
 func parseArray(text string) ([]request, *Violation) {
 	var (
 		s     = &scanner{text: text}
-		all   []request
+		all   = make([]request, 0, 1+len(text)/usualElement)
 		total int
 		bad   *Violation
 	)

@@ -50,7 +50,7 @@ func TestParseBad(t *testing.T) {
 		{`7`, "", "is a number", "object"},
 		{`{"user":"u"` + rest + ` x`, "", "is not JSON", "RFC 8259"},
 		{`{"user":"u"`, "", "is not JSON", "RFC 8259"},
-		{`{"user":"u","colour":1` + rest, `"colour"`, "is unknown", "user, users, device, family, command, body, json, ttl, label, push_id, traceparent"},
+		{`{"user":"u","color":1` + rest, `"color"`, "is unknown", "user, users, device, family, command, body, json, ttl, label, push_id, traceparent"},
 		{`{"USER":"u"` + rest, `"USER"`, "is unknown", "user, users"},
 		{`{"user":"u","user":"u"` + rest, "user", "stands twice", "once"},
 		{`{"family":1,"json":1}`, "user", "is missing", "exactly one of user"},

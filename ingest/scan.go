@@ -53,7 +53,8 @@ func (s *scanner) accept(c byte) bool {
 
 // end demands that nothing is left.
 func (s *scanner) end() error {
-	if s.peek(); s.at < len(s.text) {
+	s.peek()
+	if s.at < len(s.text) {
 		return s.fail("the end")
 	}
 	return nil

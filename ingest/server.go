@@ -41,7 +41,7 @@ type Server struct {
 	cfg      Config
 	appender *eventlog.Appender
 	metrics  *metrics
-	ready    chan struct{} // closed by Run when it listens
+	ready    chan struct{} // closed by Run when it listens and knows the topic
 	addr     string        // written before ready is closed
 
 	// draining ends when no more calls are to come.
@@ -77,7 +77,8 @@ func (c *Config) setDefaults() {
 	}
 }
 
-// Ready is closed when Run listens.
+// Ready is closed when Run listens and the log has answered once. Until then,
+// and until the view is ready, calls are refused as busy.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
 // Addr is where it listens, known after Ready.
@@ -91,7 +92,6 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	s.addr = listener.Addr().String()
-	close(s.ready)
 	s.cfg.Logger.Info("ingest listens", "address", s.addr)
 
 	server := &http.Server{
@@ -120,7 +120,10 @@ func (s *Server) Run(ctx context.Context) error {
 // topic that is missing ends the server: it could only refuse.
 func (s *Server) prepare(ctx context.Context) error {
 	err := s.appender.Prepare(ctx, eventlog.EventsTopic)
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case err == nil:
+		close(s.ready)
+	case ctx.Err() == nil:
 		return fmt.Errorf("prepare: %w", err)
 	}
 	return nil

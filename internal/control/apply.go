@@ -81,8 +81,7 @@ func current(ctx context.Context, log *eventlog.Log) (*View, error) {
 	select {
 	case <-v.Ready():
 		stop()
-		<-ended
-		return v, nil
+		return v, <-ended
 	case err := <-ended:
 		stop()
 		if err == nil {

@@ -26,7 +26,7 @@ const (
 var (
 	appName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
 	keyName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
-	apiKey  = regexp.MustCompile(`^[!-~]+$`)
+	apiKey  = regexp.MustCompile(`^[[:graph:]]+$`)
 )
 
 // The file of `waybill migrate --apps FILE`.

@@ -41,11 +41,12 @@ type View struct {
 	state atomic.Pointer[state]
 	once  sync.Once
 	ready chan struct{} // closed by Run
+	shown func()        // called after each change; tests wait for it
 }
 
 // Open returns an empty view; Run fills it.
 func Open(log *eventlog.Log) *View {
-	v := &View{log: log, ready: make(chan struct{})}
+	v := &View{log: log, ready: make(chan struct{}), shown: func() {}}
 	v.state.Store(&state{})
 	return v
 }
@@ -136,6 +137,7 @@ func (v *View) show(records map[string]*schemas.App) {
 	}
 	v.state.Store(s)
 	v.once.Do(func() { close(v.ready) })
+	v.shown()
 }
 
 // clone copies an app by way of its bytes.
