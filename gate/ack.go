@@ -1,0 +1,43 @@
+package gate
+
+import (
+	"waybill/internal/wire"
+	"waybill/schemas"
+)
+
+func (c *conn) handleAck(body []byte) {
+	a, err := wire.ParseAckBody(body)
+	if err != nil {
+		c.fault(faultOf(err))
+		return
+	}
+	c.acknowledge(a.Cursor, a.Received)
+}
+
+// handleHeartbeat takes the cursor along, so that a lost ack costs nothing.
+func (c *conn) handleHeartbeat(h wire.Header, body []byte) {
+	var m schemas.Heartbeat
+	if err := m.UnmarshalVT(body); err != nil {
+		c.fault(badBody("heartbeat", err))
+		return
+	}
+	c.ok(h)
+	c.acknowledge(m.Cursor, c.acks.received)
+}
+
+// acknowledge notes a cursor. One that is newer than what was written on this
+// connection is a mistake, or older than an adopt that is still on its way.
+func (c *conn) acknowledge(cursor, received uint64) {
+	if cursor > c.gap.Last() || received > c.gap.Last() {
+		c.gate.metrics.acksIgnored.Add(1)
+		return
+	}
+	c.acks.note(cursor, received)
+	c.reportAck()
+}
+
+// handleLogout answers, then closes; delivery ends the session.
+func (c *conn) handleLogout(h wire.Header) {
+	c.ok(h)
+	c.close(schemas.Reason_REASON_LOGGED_OUT, "")
+}

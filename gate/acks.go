@@ -1,0 +1,41 @@
+package gate
+
+// acks is what a device has said about its pushes and what of it is in the log.
+// At most one report is under way; what is said meanwhile overwrites what has
+// not been reported, so that it never grows.
+type acks struct {
+	cursor, received   uint64 // newest that the device said
+	logged, loggedRecv uint64 // in the log
+	flying             bool   // a report is under way
+}
+
+// newAcks begins at the cursor that stands in `connected`.
+func newAcks(cursor uint64) acks { return acks{cursor: cursor, logged: cursor} }
+
+// note takes a word of the device. A cursor that goes back says nothing new.
+func (a *acks) note(cursor, received uint64) {
+	if cursor < a.cursor {
+		return
+	}
+	a.cursor = cursor
+	if a.received = received; received <= cursor {
+		a.received = 0
+	}
+}
+
+// adopt forgets a cursor that meant nothing: the next one is news.
+func (a *acks) adopt() { a.cursor, a.received, a.logged, a.loggedRecv = 0, 0, 0, 0 }
+
+// owed says whether there is something that is not known to be in the log.
+func (a *acks) owed() bool { return a.cursor != a.logged || a.received != a.loggedRecv }
+
+// next says whether a report is to be made now.
+func (a *acks) next() bool { return a.owed() && !a.flying }
+
+// done ends a report.
+func (a *acks) done(cursor, received uint64, ok bool) {
+	a.flying = false
+	if ok {
+		a.logged, a.loggedRecv = cursor, received
+	}
+}

@@ -1,0 +1,33 @@
+// Package gate holds the devices' connections. It knows frames and nothing
+// else: it reports what happens as facts, and obeys the commands that it reads
+// from its partition of waybill.dispatch.
+//
+//	device ⇄ socket ⇄ conn ──facts──▶ Facts ──▶ the log
+//	                    ▲
+//	                    └── push, resumed, close ◀── waybill.dispatch[number]
+//
+// # A connection
+//
+// A conn is a state machine behind three ports: a socket (bytes out), [Facts]
+// (facts out) and a clock. It has no goroutine and no timer; whoever brings it
+// something (the socket's reader, the follower of commands, the log's
+// acknowledgement, the wheel of deadlines) takes its lock and calls a method.
+//
+//	new ──login──▶ entering ──connected is in the log──▶ live ──▶ closing ──▶ closed
+//
+// Commands that arrive while a connection is entering wait behind the answer to
+// its login. The gap rule, [Gap], decides about each write.
+//
+// # Authority, and what may be lost
+//
+// The gate owns its connections and the numbers in their ids, nothing else. It
+// decides neither what is pushed nor who is kicked. With it are lost: the
+// connections (devices resume), the frames queued for them (dispatched again),
+// and the newest cursor or end of a connection that could not be reported while
+// the log was away (the device's next cursor says it again).
+//
+// A gate's incarnation is the position of its `started`. It obeys, and answers
+// `bounced`, for its own connection ids and older ones; a command or a
+// `started` of a newer incarnation means that another process has its number:
+// it closes everything and Run returns [ErrReplaced].
+package gate

@@ -1,0 +1,255 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/bytebufferpool"
+	"golang.org/x/sync/errgroup"
+
+	"waybill/internal/wire"
+	"waybill/schemas"
+)
+
+// ErrReplaced is what Run returns when another process has taken the gate's
+// number over. It must not be started again by itself: two would fight.
+var ErrReplaced = errors.New("another process has taken over this gate's number")
+
+// Gate is one process's connections.
+type Gate struct {
+	// Fixed by New.
+	cfg      Config
+	tokens   *tokens
+	tickets  *sealer
+	pack     *wire.Compressor
+	unpack   *wire.Decompressor
+	refusals *refusals
+	metrics  *metrics
+	now      func() time.Time
+
+	// Each guards itself.
+	table       *table
+	wheel       *wheel
+	owing       owing
+	peers       *peers
+	peersReady  sync.Once
+	frames      bytebufferpool.Pool // frames on their way out
+	reads       bytebufferpool.Pool // bytes on their way in
+	numbers     atomic.Uint64       // connections so far
+	incarnation atomic.Uint64       // 0 before `started` is in the log
+	ends        atomic.Int64        // disconnects on their way into the log
+
+	// Set by Run before anything else is started.
+	stop context.CancelCauseFunc
+
+	ready chan struct{}               // closed by Run when it accepts
+	addr  atomic.Pointer[net.TCPAddr] // set before ready is closed
+}
+
+// New checks the configuration; it opens nothing.
+func New(cfg Config) (*Gate, error) {
+	cfg.setDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("configure gate: %w", err)
+	}
+	g := &Gate{
+		cfg: cfg, now: time.Now, table: newTable(), wheel: newWheel(time.Now()), peers: newPeers(cfg.Number),
+		refusals: newRefusals(), ready: make(chan struct{}), stop: func(error) {},
+	}
+	g.tokens = newTokens(cfg.Apps, func() time.Time { return g.now() })
+	var err error
+	if g.tickets, err = newSealer(cfg.ClusterKey); err != nil {
+		return nil, fmt.Errorf("configure gate: %w", err)
+	}
+	if g.pack, err = wire.NewCompressor(); err != nil {
+		return nil, fmt.Errorf("configure gate: %w", err)
+	}
+	if g.unpack, err = wire.NewDecompressor(int(cfg.MaxFrame)); err != nil {
+		return nil, fmt.Errorf("configure gate: %w", err)
+	}
+	if g.metrics, err = newMetrics(g); err != nil {
+		return nil, fmt.Errorf("configure gate: %w", err)
+	}
+	return g, nil
+}
+
+// Ready is closed when the gate accepts connections.
+func (g *Gate) Ready() <-chan struct{} { return g.ready }
+
+// Addr is what is listened on; empty before Ready.
+func (g *Gate) Addr() string {
+	if a := g.addr.Load(); a != nil {
+		return a.String()
+	}
+	return ""
+}
+
+// Advertised is the address that devices are told.
+func (g *Gate) Advertised() string {
+	if g.cfg.Advertise != "" {
+		return g.cfg.Advertise
+	}
+	return g.Addr()
+}
+
+// Connections is how many have logged in.
+func (g *Gate) Connections() int { return g.table.len() }
+
+// Run serves until ctx ends, then drains: farewells, disconnects, `stopped`.
+// It waits for the log as long as that is away. It returns [ErrReplaced] when
+// the number has been taken over, nil after a drain, and runs once.
+func (g *Gate) Run(ctx context.Context) error {
+	defer g.metrics.unregister()
+	ctx, g.stop = context.WithCancelCause(ctx)
+	defer g.stop(nil)
+	// What serves the connections outlives ctx until the drain is over.
+	serving, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	work, serving := errgroup.WithContext(serving)
+	err := g.serve(ctx, serving, work)
+	end()
+	if failed := work.Wait(); err == nil && failed != nil {
+		err = failed
+	}
+	if err != nil {
+		return fmt.Errorf("run gate %d: %w", g.cfg.Number, err)
+	}
+	return nil
+}
+
+// serve starts everything in order, waits and drains.
+func (g *Gate) serve(ctx, serving context.Context, work *errgroup.Group) error {
+	life, err := newLife(g)
+	if err != nil {
+		return err
+	}
+	defer life.appender.Close()
+	listener, err := g.begin(ctx, serving, work, life)
+	if err != nil {
+		return stopCause(ctx, err)
+	}
+	carrier, err := newTransport(g, listener)
+	if err != nil {
+		listener.Close()
+		return err
+	}
+	work.Go(func() error { return g.orStop(carrier.run(serving)) })
+	work.Go(func() error { return g.orStop(carrier.accept(ctx)) })
+	work.Go(func() error { life.alive(ctx); return nil })
+	close(g.ready)
+	g.cfg.Logger.Info("gate ready", "number", g.cfg.Number, "incarnation", g.incarnation.Load(), "address", g.Addr())
+	<-ctx.Done()
+	return g.drain(stopCause(ctx, nil), life)
+}
+
+// begin fixes the gate's place in its commands and reads who else there is;
+// only then it listens and takes its number.
+func (g *Gate) begin(ctx, serving context.Context, work *errgroup.Group, life *life) (net.Listener, error) {
+	d := newDispatch(g)
+	work.Go(func() error { return g.orStop(d.follow(serving)) })
+	work.Go(func() error { return g.orStop(g.followGates(serving)) })
+	work.Go(func() error { g.tick(serving); return nil })
+	for _, done := range []<-chan struct{}{d.placed, g.peers.ready} {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", g.cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for devices: %w", err)
+	}
+	tcp, _ := listener.Addr().(*net.TCPAddr)
+	g.addr.Store(tcp)
+	if err := life.started(ctx); err != nil {
+		listener.Close()
+		return nil, err
+	}
+	if g.peers.replaced(g.incarnation.Load()) {
+		g.stop(ErrReplaced)
+	}
+	return listener, nil
+}
+
+// orStop ends the gate when a part of it fails.
+func (g *Gate) orStop(err error) error {
+	if err != nil {
+		g.stop(err)
+	}
+	return err
+}
+
+// stopCause is why ctx ended, nil where somebody only asked for it; before
+// that, err.
+func stopCause(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if cause == nil {
+		return err
+	}
+	if errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
+		return nil
+	}
+	return cause
+}
+
+// tick turns the wheel and reports what is owed.
+func (g *Gate) tick(ctx context.Context) {
+	turn, retry := time.NewTicker(wheelTick), time.NewTicker(retryEvery)
+	defer turn.Stop()
+	defer retry.Stop()
+	for {
+		select {
+		case <-turn.C:
+			g.wheel.turn(g.now())
+		case <-retry.C:
+			g.owing.retry()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// retryEvery is how soon after the log is back its gate speaks again.
+const retryEvery = time.Second
+
+// drain closes every connection and waits until their ends are in the log,
+// Config.Drain at most.
+func (g *Gate) drain(cause error, life *life) error {
+	reason := schemas.Reason_REASON_GATE_STOPPING
+	if errors.Is(cause, ErrReplaced) {
+		reason = schemas.Reason_REASON_GATE_REPLACED
+	}
+	g.cfg.Logger.Info("gate stopping", "reason", reason.Word(), "connections", g.table.len(), "err", cause)
+	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Drain)
+	defer cancel()
+	for {
+		for _, c := range g.wheel.all() {
+			c.shutdown(reason)
+		}
+		if g.idle() || !rest(ctx, drainEvery) {
+			break
+		}
+		g.owing.retry()
+	}
+	if cause != nil {
+		return cause
+	}
+	if err := life.stopped(ctx); err != nil {
+		g.cfg.Logger.Warn("the gate stops without saying so", "err", err)
+	}
+	return nil
+}
+
+// drainEvery is how often a drain looks whether it is over.
+const drainEvery = 20 * time.Millisecond
+
+// idle says that no connection is open and none owes an end.
+func (g *Gate) idle() bool {
+	return g.wheel.len() == 0 && g.ends.Load() == 0 && g.owing.len() == 0
+}

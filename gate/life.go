@@ -1,0 +1,91 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"waybill/internal/eventlog"
+	"waybill/schemas"
+)
+
+// life appends the gate's signs of life to waybill.gates.
+type life struct {
+	gate     *Gate
+	appender *eventlog.Appender
+}
+
+func newLife(g *Gate) (*life, error) {
+	a, err := g.cfg.Log.NewAppender(eventlog.AppenderConfig{})
+	if err != nil {
+		return nil, fmt.Errorf("open the gate's appender: %w", err)
+	}
+	return &life{g, a}, nil
+}
+
+func (l *life) record(e *schemas.Event) eventlog.Record {
+	g := l.gate
+	e.Gate, e.Incarnation, e.Time = g.cfg.Number, g.incarnation.Load(), g.now().UnixMicro()
+	return eventlog.Record{
+		Topic: eventlog.GatesTopic, Partition: eventlog.ByKey,
+		Key: []byte(strconv.FormatUint(uint64(g.cfg.Number), 10)), Value: encode(e), Urgent: true,
+	}
+}
+
+// started begins a new incarnation: the position of its record. It waits for
+// the log as long as ctx lasts.
+func (l *life) started(ctx context.Context) error {
+	for {
+		at, err := l.appender.AppendWait(ctx, l.record(&schemas.Event{
+			Kind:    schemas.Kind_KIND_STARTED,
+			Started: &schemas.Started{Address: l.gate.Advertised(), Lease: l.gate.cfg.Lease.Milliseconds()},
+		}))
+		switch {
+		case err == nil && at.Position != 0:
+			l.gate.incarnation.Store(uint64(at.Position))
+			return nil
+		case err == nil: // its place is forgotten: a second one has a place
+		case errors.Is(err, eventlog.ErrBusy) && rest(ctx, retryEvery):
+		default:
+			return fmt.Errorf("append started: %w", err)
+		}
+	}
+}
+
+// alive renews the lease three times within it. While the log is away nothing
+// is renewed: the one that waits is the next sign of life.
+func (l *life) alive(ctx context.Context) {
+	t := time.NewTicker(l.gate.cfg.Lease / 3)
+	defer t.Stop()
+	away := false
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+		_, err := l.appender.AppendWait(ctx, l.record(&schemas.Event{
+			Kind: schemas.Kind_KIND_ALIVE,
+			Alive: &schemas.Alive{
+				Address: l.gate.Advertised(), Lease: l.gate.cfg.Lease.Milliseconds(), Connections: uint64(l.gate.table.len()),
+			},
+		}))
+		if failed := err != nil && ctx.Err() == nil; failed != away {
+			away = failed
+			l.gate.cfg.Logger.Warn("the gate's lease: renewing changed", "renewed", !away, "err", err)
+		}
+	}
+}
+
+// stopped says goodbye, if the log takes it in time: otherwise the lease lapses.
+func (l *life) stopped(ctx context.Context) error {
+	_, err := l.appender.AppendWait(ctx, l.record(&schemas.Event{
+		Kind: schemas.Kind_KIND_STOPPED, Stopped: &schemas.Stopped{Reason: schemas.Reason_REASON_GATE_STOPPING},
+	}))
+	if err != nil {
+		return fmt.Errorf("append stopped: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package gate
+
+import (
+	"errors"
+	"strings"
+
+	"waybill/internal/wire"
+	"waybill/schemas"
+)
+
+// entry is a login or resume on its way into the log.
+type entry struct {
+	request wire.Header
+	answer  *schemas.Welcome
+	ticket  *schemas.Ticket
+
+	// Commands that wait behind the answer, and their bytes.
+	waiting []*schemas.Command
+	bytes   int
+}
+
+func (c *conn) handleLogin(h wire.Header, body []byte) {
+	var m schemas.Login
+	if err := m.UnmarshalVT(body); err != nil {
+		c.fault(badBody("login", err))
+		return
+	}
+	who, no := c.gate.tokens.verify(m.Token)
+	if no != nil {
+		c.entry = &entry{request: h}
+		c.refuseLogin(no)
+		return
+	}
+	now := c.gate.now()
+	session := schemas.NewID(now)
+	c.enter(h, m.Hello, &schemas.Ticket{
+		App: who.app, User: who.user, Device: who.device,
+		Session: session[:], SessionTime: now.UnixMicro(),
+	})
+}
+
+func (c *conn) handleResume(h wire.Header, body []byte) {
+	var m schemas.Resume
+	if err := m.UnmarshalVT(body); err != nil {
+		c.fault(badBody("resume", err))
+		return
+	}
+	ticket, no := c.gate.openTicket(m.Ticket)
+	if no != nil {
+		c.entry = &entry{request: h}
+		c.refuseLogin(no)
+		return
+	}
+	c.enter(h, m.Hello, ticket)
+}
+
+func (g *Gate) openTicket(sealed []byte) (*schemas.Ticket, *refusal) {
+	t, err := g.tickets.open(sealed)
+	if err != nil {
+		return nil, &refusal{reason: schemas.Reason_REASON_BAD_TICKET, detail: err.Error()}
+	}
+	if t.Expires <= g.now().UnixMicro() {
+		return nil, &refusal{
+			reason: schemas.Reason_REASON_TICKET_EXPIRED,
+			detail: schemas.Reason_REASON_TICKET_EXPIRED.Explain(),
+			who:    &identity{t.App, t.User, t.Device},
+		}
+	}
+	return t, nil
+}
+
+// enter puts the connection into the table, then reports it. The device is
+// answered when the log has it: see entryLogged.
+func (c *conn) enter(h wire.Header, hello *schemas.Hello, t *schemas.Ticket) {
+	if err := checkHello(hello); err != nil {
+		c.fault(badBody(wire.SessionCommand(h.Command), err))
+		return
+	}
+	limits := c.gate.limits(hello.Limits)
+	c.who, c.session, c.install = identity{t.App, t.User, t.Device}, schemas.IDFrom(t.Session), schemas.IDFrom(hello.Install)
+	c.gap, c.acks, c.zstd = NewGap(hello.Cursor), newAcks(hello.Cursor), hello.Zstd
+	c.entry = &entry{request: h, ticket: t, answer: &schemas.Welcome{
+		Session: t.Session, Heartbeat: c.gate.cfg.Heartbeat.Milliseconds(), Limits: limits, Zstd: hello.Zstd,
+	}}
+	c.state, c.number = stateEntering, c.gate.numbers.Add(1)
+	c.extend(c.gate.cfg.LoginTimeout)
+	c.gate.table.put(c)
+	e := c.event(schemas.Kind_KIND_CONNECTED)
+	e.Connected = &schemas.Connected{
+		Login: h.Command == wire.CmdLogin, Platform: clip(hello.Platform), ClientVersion: clip(hello.ClientVersion), Network: clip(hello.Network),
+		Limits: limits, Cursor: hello.Cursor, Install: hello.Install, Count: hello.Count,
+		Address: c.peer.String(), Compression: hello.Zstd, SessionTime: t.SessionTime,
+	}
+	if err := c.gate.cfg.Facts.Report(e, nil, true, c.entryLogged); err != nil {
+		c.refuseLogin(busy())
+		return
+	}
+	c.entered = true
+}
+
+// entryLogged answers the login, then writes what waited behind the answer.
+func (c *conn) entryLogged(_ schemas.Position, err error) {
+	c.lock()
+	defer c.unlock()
+	if c.state != stateEntering {
+		return
+	}
+	if err != nil {
+		c.refuseLogin(busy())
+		return
+	}
+	in := c.entry
+	c.state, c.entry = stateLive, nil
+	c.extend(c.silence())
+	if err := c.gate.welcome(in); err != nil {
+		c.close(schemas.Reason_REASON_BUSY, err.Error())
+		return
+	}
+	c.out.B = wire.AppendResponse(c.out.B, in.request, 0, encode(in.answer))
+	c.wrote()
+	c.obeyAll(in.waiting)
+}
+
+// welcome completes the answer: a fresh ticket, and where to go next time.
+func (g *Gate) welcome(in *entry) (err error) {
+	in.ticket.Expires = g.now().Add(ticketLife).UnixMicro()
+	in.answer.Address, in.answer.Others = g.Advertised(), g.peers.others()
+	in.answer.Ticket, err = g.tickets.seal(in.ticket)
+	return err
+}
+
+// refuseLogin answers the login on its way with a reason, then closes.
+func (c *conn) refuseLogin(no *refusal) {
+	if c.entry != nil {
+		c.respond(c.entry.request, no.body())
+	}
+	if no.who != nil && c.gate.refusals.allow(no.who, c.gate.now()) {
+		c.reportRefused(no)
+	}
+	c.close(no.reason, no.detail)
+}
+
+// limits are the smaller of what device and gate can do.
+func (g *Gate) limits(asked *schemas.Limits) *schemas.Limits {
+	return &schemas.Limits{
+		MaxFrame: least(asked.GetMaxFrame(), g.cfg.MaxFrame),
+		Window:   least(asked.GetWindow(), g.cfg.Window),
+	}
+}
+
+func least(asked, granted uint32) uint32 {
+	if asked == 0 {
+		return granted
+	}
+	return min(asked, granted)
+}
+
+func checkHello(h *schemas.Hello) error {
+	if h == nil {
+		return errors.New("hello is missing")
+	}
+	if len(h.Install) != len(schemas.ID{}) {
+		return errors.New("install must have 16 bytes")
+	}
+	return nil
+}
+
+// clip bounds what a device says of itself: words for support, nothing more.
+func clip(s string) string {
+	const most = 64
+	return strings.ToValidUTF8(s[:min(len(s), most)], "")
+}

@@ -1,0 +1,118 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"waybill/schemas"
+)
+
+// reasons bounds the numbers of schemas.Reason that are counted one by one.
+const reasons = 256
+
+// metrics are plain counters; the meter reads them when it is asked.
+type metrics struct {
+	accepted                              atomic.Int64
+	framesIn, framesOut                   atomic.Int64
+	bytesIn, bytesOut                     atomic.Int64
+	swallowed, gaps, bounces, misdirected atomic.Int64
+	sentDropped, acksIgnored              atomic.Int64
+	unknown, uplinksRefused               atomic.Int64
+	closes                                [reasons]atomic.Int64
+
+	registration metric.Registration
+}
+
+func (m *metrics) close(r schemas.Reason) { m.closes[uint(r)%reasons].Add(1) }
+
+// counters names each instrument once.
+func (m *metrics) counters() []counter {
+	in, out := attribute.String("direction", "in"), attribute.String("direction", "out")
+	return []counter{
+		{&m.accepted, "gate.accepted", "connections accepted", nil},
+		{&m.framesIn, "gate.frames", "frames by direction", &in},
+		{&m.framesOut, "gate.frames", "frames by direction", &out},
+		{&m.bytesIn, "gate.bytes", "bytes by direction", &in},
+		{&m.bytesOut, "gate.bytes", "bytes by direction", &out},
+		{&m.swallowed, "gate.swallowed", "pushes that the gap rule did not write again", nil},
+		{&m.gaps, "gate.gaps", "connections closed because a command was missing", nil},
+		{&m.bounces, "gate.bounces", "commands for connections that the gate does not hold", nil},
+		{&m.misdirected, "gate.misdirected", "commands for another gate, or of an unknown kind", nil},
+		{&m.sentDropped, "gate.sent.dropped", "sent events left out while the log was away", nil},
+		{&m.acksIgnored, "gate.acks.ignored", "cursors beyond what was written", nil},
+		{&m.unknown, "gate.unknown", "frames of the session with an unknown command", nil},
+		{&m.uplinksRefused, "gate.uplinks.refused", "uplinks that the log did not take or that wait for an earlier one", nil},
+	}
+}
+
+type counter struct {
+	value      *atomic.Int64
+	name, help string
+	attribute  *attribute.KeyValue
+}
+
+func newMetrics(g *Gate) (*metrics, error) {
+	m := &metrics{}
+	meter := g.cfg.Meter
+	connections, err := meter.Int64ObservableGauge("gate.connections", metric.WithDescription("open connections, by whether they have logged in"))
+	if err != nil {
+		return nil, fmt.Errorf("make instrument: %w", err)
+	}
+	closes, err := meter.Int64ObservableCounter("gate.closes", metric.WithDescription("connections that ended, by reason"))
+	if err != nil {
+		return nil, fmt.Errorf("make instrument: %w", err)
+	}
+	observe, instruments, err := m.observer(meter)
+	if err != nil {
+		return nil, err
+	}
+	m.registration, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		live := int64(g.table.len())
+		o.ObserveInt64(connections, live, metric.WithAttributes(attribute.Bool("live", true)))
+		o.ObserveInt64(connections, max(int64(g.wheel.len())-live, 0), metric.WithAttributes(attribute.Bool("live", false)))
+		m.observeCloses(o, closes)
+		observe(o)
+		return nil
+	}, append(instruments, connections, closes)...)
+	if err != nil {
+		return nil, fmt.Errorf("register metrics: %w", err)
+	}
+	return m, nil
+}
+
+// observer makes the counters' instruments and what reads them.
+func (m *metrics) observer(meter metric.Meter) (func(metric.Observer), []metric.Observable, error) {
+	counters := m.counters()
+	instruments := make([]metric.Int64ObservableCounter, len(counters))
+	all := make([]metric.Observable, len(counters))
+	for i, c := range counters {
+		in, err := meter.Int64ObservableCounter(c.name, metric.WithDescription(c.help))
+		if err != nil {
+			return nil, nil, fmt.Errorf("make instrument %s: %w", c.name, err)
+		}
+		instruments[i], all[i] = in, in
+	}
+	return func(o metric.Observer) {
+		for i, c := range counters {
+			var attributes []attribute.KeyValue
+			if c.attribute != nil {
+				attributes = append(attributes, *c.attribute)
+			}
+			o.ObserveInt64(instruments[i], c.value.Load(), metric.WithAttributes(attributes...))
+		}
+	}, all, nil
+}
+
+func (m *metrics) observeCloses(o metric.Observer, closes metric.Int64ObservableCounter) {
+	for i := range m.closes {
+		if n := m.closes[i].Load(); n > 0 {
+			o.ObserveInt64(closes, n, metric.WithAttributes(attribute.String("reason", schemas.Reason(i).Word())))
+		}
+	}
+}
+
+func (m *metrics) unregister() { _ = m.registration.Unregister() } // fails only when done twice

@@ -1,0 +1,141 @@
+package gate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"waybill/internal/eventlog"
+	"waybill/schemas"
+)
+
+const (
+	// mostOthers is how many other gates an answer to a login names.
+	mostOthers = 8
+	// staleLeases of silence, while others speak, take a gate off that list.
+	staleLeases = 3
+)
+
+// peers is the view of waybill.gates: where devices may go instead, and whether
+// our number has been given to somebody newer.
+type peers struct {
+	own   uint32        // fixed
+	ready chan struct{} // closed when the topic was read to the end as of the start
+	list  atomic.Pointer[[]string]
+
+	mu      sync.Mutex
+	gates   map[uint32]peer
+	newest  int64  // broker time of the newest record, microseconds
+	started uint64 // newest `started` of our own number
+}
+
+type peer struct {
+	address     string
+	incarnation uint64
+	lease       int64 // microseconds
+	seen        int64 // broker time, microseconds
+	connections uint64
+}
+
+func newPeers(own uint32) *peers {
+	p := &peers{own: own, ready: make(chan struct{}), gates: make(map[uint32]peer)}
+	p.list.Store(new([]string))
+	return p
+}
+
+// others are the addresses of the least loaded living gates but this one.
+func (p *peers) others() []string { return *p.list.Load() }
+
+// replaced says that a newer process has our number.
+func (p *peers) replaced(incarnation uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return incarnation != 0 && p.started > incarnation
+}
+
+func (p *peers) fold(entries []eventlog.Entry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range entries {
+		if e := entries[i].Event; e != nil {
+			p.newest = max(p.newest, entries[i].Time)
+			p.apply(uint64(entries[i].Position), entries[i].Time, e)
+		}
+	}
+	list := p.living()
+	p.list.Store(&list)
+}
+
+// apply takes one record. What an older incarnation says late counts nothing.
+func (p *peers) apply(position uint64, at int64, e *schemas.Event) {
+	known := p.gates[e.Gate]
+	switch e.Kind {
+	case schemas.Kind_KIND_STARTED:
+		if e.Gate == p.own {
+			p.started = max(p.started, position)
+		}
+		p.gates[e.Gate] = peer{strings.Clone(e.Started.GetAddress()), position, e.Started.GetLease() * 1000, at, 0}
+	case schemas.Kind_KIND_ALIVE:
+		if e.Incarnation >= known.incarnation {
+			p.gates[e.Gate] = peer{strings.Clone(e.Alive.GetAddress()), e.Incarnation, e.Alive.GetLease() * 1000, at, e.Alive.GetConnections()}
+		}
+	case schemas.Kind_KIND_STOPPED:
+		if e.Incarnation >= known.incarnation {
+			delete(p.gates, e.Gate)
+		}
+	}
+}
+
+func (p *peers) living() []string {
+	var alive []peer
+	for n, g := range p.gates {
+		if n != p.own && g.address != "" && p.newest-g.seen <= staleLeases*g.lease {
+			alive = append(alive, g)
+		}
+	}
+	slices.SortFunc(alive, func(a, b peer) int {
+		return cmp.Or(cmp.Compare(a.connections, b.connections), cmp.Compare(a.address, b.address))
+	})
+	list := make([]string, 0, mostOthers)
+	for _, g := range alive[:min(len(alive), mostOthers)] {
+		list = append(list, g.address)
+	}
+	return list
+}
+
+// followGates reads waybill.gates from its start: it is compacted, so short.
+func (g *Gate) followGates(ctx context.Context) error {
+	err := g.cfg.Log.Follow(ctx, eventlog.FollowConfig{Topic: eventlog.GatesTopic, Partitions: []int32{0}, Serve: g.serveGates})
+	if err != nil {
+		return fmt.Errorf("follow the gates: %w", err)
+	}
+	return nil
+}
+
+func (g *Gate) serveGates(ctx context.Context, p *eventlog.Partition) error {
+	if err := p.Start(eventlog.FromStart, nil); err != nil {
+		return fmt.Errorf("start reading: %w", err)
+	}
+	end, err := p.End(ctx)
+	if err != nil {
+		return fmt.Errorf("start reading: %w", err)
+	}
+	for read := p.Offset(); ; {
+		if read >= end {
+			g.peersReady.Do(func() { close(g.peers.ready) })
+		}
+		b, err := p.Next(ctx)
+		if err != nil {
+			return nil //nolint:nilerr // the reader is being stopped
+		}
+		g.peers.fold(b.Entries)
+		if g.peers.replaced(g.incarnation.Load()) {
+			g.stop(ErrReplaced)
+		}
+		read = b.Next
+	}
+}

@@ -1,0 +1,181 @@
+package gate
+
+import (
+	"sync"
+
+	"waybill/internal/wire"
+	"waybill/schemas"
+)
+
+// event begins an event about the connection.
+func (c *conn) event(kind schemas.Kind) *schemas.Event {
+	e := &schemas.Event{
+		Kind: kind, App: c.who.app, User: c.who.user, Device: c.who.device,
+		Session: c.session[:], Time: c.gate.now().UnixMicro(),
+	}
+	e.SetConn(c.id())
+	return e
+}
+
+// reportAck reports the newest cursor, unless a report is under way: then the
+// end of that one does it.
+func (c *conn) reportAck() {
+	if !c.acks.next() {
+		return
+	}
+	e := c.event(schemas.Kind_KIND_ACKED)
+	e.Acked = &schemas.Acked{Cursor: c.acks.cursor, Received: c.acks.received}
+	r := &ackReport{c, c.acks.cursor, c.acks.received}
+	if err := c.gate.cfg.Facts.Report(e, nil, false, r.logged); err != nil {
+		c.gate.owing.add(c)
+		return
+	}
+	c.acks.flying = true
+}
+
+type ackReport struct {
+	c                *conn
+	cursor, received uint64
+}
+
+func (r *ackReport) logged(_ schemas.Position, err error) {
+	c := r.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.acks.done(r.cursor, r.received, err == nil)
+	if c.state != stateLive {
+		return // the disconnected carries the cursor
+	}
+	if err != nil {
+		c.gate.owing.add(c)
+		return
+	}
+	c.reportAck()
+}
+
+// disconnected is the end that is owed; its counts are filled in when it is
+// reported.
+func (c *conn) disconnected(r schemas.Reason, detail string) *schemas.Event {
+	const mostDetail = 200
+	e := c.event(schemas.Kind_KIND_DISCONNECTED)
+	e.Disconnected = &schemas.Disconnected{Reason: r, Detail: detail[:min(len(detail), mostDetail)]}
+	return e
+}
+
+// reportEnd reports the disconnected. It carries a cursor that is not known to
+// be in the log, so that an end needs no acked before it.
+func (c *conn) reportEnd() {
+	d, t := c.end.Disconnected, &c.traffic
+	d.Traffic = &schemas.Traffic{FramesIn: t.framesIn, FramesOut: t.framesOut, BytesIn: t.bytesIn, BytesOut: t.bytesOut, Swallowed: t.swallowed}
+	if c.acks.owed() {
+		d.Cursor, d.Received = c.acks.cursor, c.acks.received
+	}
+	r := &endReport{c, c.end}
+	if err := c.gate.cfg.Facts.Report(c.end, nil, false, r.logged); err != nil {
+		c.gate.owing.add(c)
+		return
+	}
+	c.end = nil
+	c.gate.ends.Add(1)
+}
+
+type endReport struct {
+	c *conn
+	e *schemas.Event
+}
+
+func (r *endReport) logged(_ schemas.Position, err error) {
+	defer r.c.gate.ends.Add(-1)
+	if err == nil {
+		return
+	}
+	r.c.mu.Lock()
+	defer r.c.mu.Unlock()
+	r.c.end = r.e
+	r.c.gate.owing.add(r.c)
+}
+
+// reportRefused tells that a known person could not log in. It may be lost.
+func (c *conn) reportRefused(no *refusal) {
+	what := "login"
+	if c.entry != nil {
+		what = wire.SessionCommand(c.entry.request.Command)
+	}
+	e := &schemas.Event{
+		Kind: schemas.Kind_KIND_REFUSED, App: no.who.app, User: no.who.user, Device: no.who.device, Time: c.gate.now().UnixMicro(),
+		Refused: &schemas.Refused{Reason: no.reason, What: what, Detail: no.detail, Address: c.peer.String()},
+	}
+	_ = c.gate.cfg.Facts.Report(e, nil, false, nil) // the counter by reason tells of it anyway
+}
+
+// sentReport is an event that is used again and again: Report does not keep it.
+type sentReport struct {
+	event schemas.Event
+	sent  schemas.Sent
+}
+
+var sentReports = sync.Pool{New: func() any { return new(sentReport) }}
+
+// reportSent says that a push was handed to the socket. While the log is away
+// it is dropped: the ack will say so.
+func (c *conn) reportSent(cmds []*schemas.Command) {
+	r := sentReports.Get().(*sentReport)
+	defer sentReports.Put(r)
+	e, s := &r.event, &r.sent
+	e.Kind, e.Sent, e.Time = schemas.Kind_KIND_SENT, s, c.gate.now().UnixMicro()
+	e.App, e.User, e.Device, e.Session = c.who.app, c.who.user, c.who.device, c.session[:]
+	e.SetConn(c.id())
+	for _, cmd := range cmds {
+		e.TraceId, e.ParentSpan, e.Node = cmd.TraceId, cmd.ParentSpan, ""
+		s.Position, s.PushId, s.Attempt, s.Dispatched = cmd.Position, cmd.PushId, cmd.Attempt, cmd.Time
+		if err := c.gate.cfg.Facts.Report(e, nil, false, nil); err != nil {
+			c.gate.metrics.sentDropped.Add(1)
+		}
+	}
+}
+
+// retry reports what is owed after the log was away.
+func (c *conn) retry() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.end != nil {
+		c.reportEnd()
+		return
+	}
+	if c.state == stateLive {
+		c.reportAck()
+	}
+}
+
+// owing holds the connections that have something to report which the log
+// refused: at most a newest cursor and an end each.
+type owing struct {
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+}
+
+func (o *owing) add(c *conn) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.conns == nil {
+		o.conns = make(map[*conn]struct{})
+	}
+	o.conns[c] = struct{}{}
+}
+
+// retry tries each of them once; those that are refused again come back.
+func (o *owing) retry() {
+	o.mu.Lock()
+	conns := o.conns
+	o.conns = nil
+	o.mu.Unlock()
+	for c := range conns {
+		c.retry()
+	}
+}
+
+func (o *owing) len() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.conns)
+}

@@ -1,0 +1,188 @@
+package gate
+
+import (
+	"errors"
+
+	"github.com/valyala/bytebufferpool"
+	"golang.org/x/sys/unix"
+
+	"waybill/schemas"
+)
+
+// fdSocket is a non-blocking socket in a loop. Only the loop's goroutine closes
+// the descriptor: others shut it down, which wakes the loop.
+type fdSocket struct {
+	loop *loop
+	conn *conn
+
+	// Guarded by the connection's lock.
+	fd       int    // -1 when released
+	queue    []byte // what the kernel did not take; nil when empty
+	armed    bool   // the loop tells when there is room again
+	finished bool   // nothing will be sent any more
+}
+
+func (s *fdSocket) send(b []byte) error {
+	if s.fd < 0 || s.finished {
+		return errGone
+	}
+	if len(s.queue) > 0 {
+		return s.enqueue(b)
+	}
+	n, err := write(s.fd, b)
+	if err != nil {
+		s.abort()
+		return errGone
+	}
+	if n == len(b) {
+		return nil
+	}
+	if err := s.enqueue(b[n:]); err != nil {
+		return err
+	}
+	s.arm(true)
+	return nil
+}
+
+func (s *fdSocket) enqueue(b []byte) error {
+	if len(s.queue)+len(b) > s.loop.gate.cfg.Queue {
+		return errFull
+	}
+	s.queue = append(s.queue, b...)
+	return nil
+}
+
+// write is what the kernel takes now; 0 when its buffer is full.
+func write(fd int, b []byte) (int, error) {
+	for {
+		n, err := unix.Write(fd, b)
+		switch {
+		case err == nil:
+			return n, nil
+		case errors.Is(err, unix.EAGAIN):
+			return 0, nil
+		case !errors.Is(err, unix.EINTR):
+			return 0, err
+		}
+	}
+}
+
+func (s *fdSocket) arm(on bool) {
+	if s.armed == on {
+		return
+	}
+	events := uint32(unix.EPOLLIN)
+	if on {
+		events |= unix.EPOLLOUT
+	}
+	if s.loop.ctl(unix.EPOLL_CTL_MOD, s.fd, events) != nil {
+		s.abort()
+		return
+	}
+	s.armed = on
+}
+
+// writable writes what is queued. The loop calls it.
+func (s *fdSocket) writable() {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	if s.fd < 0 {
+		return
+	}
+	n, err := write(s.fd, s.queue)
+	if err != nil {
+		s.abort()
+		return
+	}
+	if s.queue = s.queue[n:]; len(s.queue) > 0 {
+		return
+	}
+	s.queue = nil
+	s.arm(false)
+	if s.finished {
+		s.half()
+	}
+}
+
+func (s *fdSocket) finish() {
+	if s.finished {
+		return
+	}
+	s.finished = true
+	if len(s.queue) == 0 {
+		s.half()
+	}
+}
+
+// half ends our direction; the peer sees the end after the last byte.
+func (s *fdSocket) half() { s.shutdown(unix.SHUT_WR) }
+
+func (s *fdSocket) abort() {
+	s.finished, s.queue = true, nil
+	s.shutdown(unix.SHUT_RDWR)
+}
+
+// shutdown fails where the peer was faster: the loop hears of that anyway.
+func (s *fdSocket) shutdown(how int) {
+	if s.fd >= 0 {
+		_ = unix.Shutdown(s.fd, how)
+	}
+}
+
+func (s *fdSocket) release() {
+	if s.fd < 0 {
+		return
+	}
+	s.loop.forget(s.fd)
+	_ = unix.Close(s.fd) // nothing is left to be written
+	s.fd, s.queue = -1, nil
+}
+
+// readable reads once; what is left over makes the loop come back.
+func (s *fdSocket) readable(buf *readBuffer) {
+	b := buf.get()
+	n, err := read(s.fd, b)
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+	case err != nil:
+		s.conn.gone(schemas.Reason_REASON_IO_ERROR)
+	case n == 0:
+		s.conn.gone(schemas.Reason_REASON_PEER_CLOSED)
+	default:
+		s.conn.receive(b[:n])
+	}
+}
+
+func read(fd int, b []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, b)
+		if !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
+}
+
+// readBuffer is a pooled buffer that a loop holds from the first socket that is
+// ready until it waits again.
+type readBuffer struct {
+	loop *loop
+	held *bytebufferpool.ByteBuffer
+}
+
+func (r *readBuffer) get() []byte {
+	if r.held == nil {
+		r.held = r.loop.gate.reads.Get()
+		if cap(r.held.B) < readSize {
+			r.held.B = make([]byte, readSize)
+		}
+		r.held.B = r.held.B[:readSize]
+	}
+	return r.held.B
+}
+
+func (r *readBuffer) put() {
+	if r.held != nil {
+		r.loop.gate.reads.Put(r.held)
+		r.held = nil
+	}
+}

@@ -1,0 +1,164 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+
+	"waybill/schemas"
+)
+
+// streams is the transport of goroutines: a reader and a writer for each
+// connection. It works wherever Go does, and over anything that is a net.Conn.
+type streams struct {
+	gate *Gate
+	ln   net.Listener
+	wg   sync.WaitGroup
+}
+
+func (t *streams) accept(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { t.ln.Close() })
+	defer stop()
+	for {
+		nc, err := t.ln.Accept()
+		switch {
+		case err == nil:
+			t.carry(nc)
+		case ctx.Err() != nil:
+			return nil
+		case scarce(err):
+			rest(ctx, acceptPause)
+		default:
+			return fmt.Errorf("accept connections: %w", err)
+		}
+	}
+}
+
+func (t *streams) run(ctx context.Context) error {
+	<-ctx.Done()
+	for _, c := range t.gate.wheel.all() {
+		c.abort()
+	}
+	t.wg.Wait()
+	return nil
+}
+
+// carry serves one connection until it ends.
+func (t *streams) carry(nc net.Conn) {
+	s := &streamSocket{nc: nc, bound: t.gate.cfg.Queue, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	c := t.gate.newConn(s, peerOf(nc.RemoteAddr()))
+	s.conn = c
+	t.wg.Go(s.write)
+	t.wg.Go(s.read)
+}
+
+// streamSocket is a socket over a net.Conn.
+type streamSocket struct {
+	nc    net.Conn
+	conn  *conn
+	bound int
+	wake  chan struct{} // one place; to the writer: there is something to do
+	done  chan struct{} // closed by release
+
+	// Guarded by the connection's lock.
+	queue    []byte
+	finished bool
+}
+
+func (s *streamSocket) send(b []byte) error {
+	if len(s.queue)+len(b) > s.bound {
+		return errFull
+	}
+	s.queue = append(s.queue, b...)
+	s.signal()
+	return nil
+}
+
+func (s *streamSocket) finish() {
+	if !s.finished {
+		s.finished = true
+		s.signal()
+	}
+}
+
+func (s *streamSocket) abort() { s.nc.Close() }
+
+func (s *streamSocket) release() {
+	s.nc.Close()
+	close(s.done)
+}
+
+func (s *streamSocket) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *streamSocket) read() {
+	b := make([]byte, readSize)
+	for {
+		n, err := s.nc.Read(b)
+		if n > 0 {
+			s.conn.receive(b[:n])
+		}
+		if err != nil {
+			s.conn.gone(reasonOf(err))
+			return
+		}
+	}
+}
+
+func reasonOf(err error) schemas.Reason {
+	if errors.Is(err, io.EOF) {
+		return schemas.Reason_REASON_PEER_CLOSED
+	}
+	return schemas.Reason_REASON_IO_ERROR
+}
+
+func (s *streamSocket) write() {
+	for {
+		select {
+		case <-s.wake:
+		case <-s.done:
+			return
+		}
+		b, last := s.take()
+		if err := s.writeAll(b); err != nil {
+			s.nc.Close() // the reader tells
+			return
+		}
+		if last {
+			s.closeWrite()
+			return
+		}
+	}
+}
+
+// writeAll leaves out an empty write, which some connections wait with.
+func (s *streamSocket) writeAll(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	_, err := s.nc.Write(b)
+	return err
+}
+
+// take empties the queue; last is true when nothing will come after it.
+func (s *streamSocket) take() ([]byte, bool) {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	b := s.queue
+	s.queue = nil
+	return b, s.finished
+}
+
+func (s *streamSocket) closeWrite() {
+	if half, ok := s.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		return
+	}
+	s.nc.Close()
+}

@@ -1,0 +1,36 @@
+package gate
+
+import "sync"
+
+// table holds the connections that have logged in, by number.
+type table struct {
+	mu    sync.RWMutex
+	conns map[uint64]*conn
+}
+
+func newTable() *table { return &table{conns: make(map[uint64]*conn)} }
+
+func (t *table) get(number uint64) *conn {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.conns[number]
+}
+
+func (t *table) put(c *conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.conns[c.number] = c
+}
+
+// remove ignores a number that is not there, 0 too.
+func (t *table) remove(number uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.conns, number)
+}
+
+func (t *table) len() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.conns)
+}

@@ -1,0 +1,149 @@
+package gate
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"waybill/schemas"
+)
+
+// Bounds of what a token may name, in bytes. They go into the key of every
+// record about the user.
+const (
+	maxApp    = 64
+	maxUser   = 256
+	maxDevice = 128
+)
+
+// identity is whom a connection belongs to.
+type identity struct{ app, user, device string }
+
+// refusal says why somebody was turned away. who is set as far as it could be
+// believed: only then is it worth an event.
+type refusal struct {
+	reason schemas.Reason
+	detail string
+	who    *identity
+}
+
+func (r *refusal) Error() string { return r.detail }
+
+// tokens verifies device tokens. The algorithm is that of the app's key; what
+// the token says of itself must agree with it and decides nothing.
+type tokens struct {
+	apps   Apps
+	parser *jwt.Parser
+}
+
+func newTokens(apps Apps, now func() time.Time) *tokens {
+	return &tokens{apps, jwt.NewParser(
+		jwt.WithValidMethods([]string{algEdDSA, algHS256}),
+		jwt.WithExpirationRequired(),
+		jwt.WithTimeFunc(now),
+	)}
+}
+
+const (
+	algEdDSA = "EdDSA"
+	algHS256 = "HS256"
+)
+
+type claims struct {
+	App    string `json:"app"`
+	Device string `json:"device"`
+	jwt.RegisteredClaims
+}
+
+// verify returns whom the token names.
+func (t *tokens) verify(token string) (identity, *refusal) {
+	c := &claims{}
+	_, err := t.parser.ParseWithClaims(token, c, func(tok *jwt.Token) (any, error) { return t.key(tok, c) })
+	if err != nil {
+		return identity{}, refuseToken(err, c)
+	}
+	who := identity{c.App, c.Subject, c.Device}
+	if err := who.check(); err != nil {
+		return identity{}, &refusal{reason: schemas.Reason_REASON_BAD_TOKEN, detail: err.Error()}
+	}
+	return who, nil
+}
+
+// errNoKey: nothing is known about the sender, not even that the app exists.
+var errNoKey = errors.New("no such key")
+
+func (t *tokens) key(tok *jwt.Token, c *claims) (any, error) {
+	kid, _ := tok.Header["kid"].(string)
+	alg, key, ok := t.apps.TokenKey(c.App, kid)
+	if !ok {
+		return nil, fmt.Errorf("%w: app %.*q, kid %.*q", errNoKey, maxApp, c.App, maxApp, kid)
+	}
+	if said := tok.Method.Alg(); said != alg {
+		return nil, fmt.Errorf("the token says algorithm %s: the key is for %s", said, alg)
+	}
+	if alg == algEdDSA {
+		return ed25519Key(key)
+	}
+	return key, nil
+}
+
+// ed25519Key checks the size, on which the verification would panic.
+func ed25519Key(key []byte) (any, error) {
+	if len(key) != ed25519.PublicKeySize {
+		return nil, fmt.Errorf("the app's key has %d bytes: EdDSA needs %d", len(key), ed25519.PublicKeySize)
+	}
+	return ed25519.PublicKey(key), nil
+}
+
+func refuseToken(err error, c *claims) *refusal {
+	r := &refusal{reason: schemas.Reason_REASON_BAD_TOKEN, detail: "the token is not valid: " + err.Error()}
+	switch {
+	case errors.Is(err, errNoKey):
+		r.reason = schemas.Reason_REASON_UNKNOWN_APP
+		return r
+	case errors.Is(err, jwt.ErrTokenMalformed):
+		return r
+	case errors.Is(err, jwt.ErrTokenExpired):
+		r.reason = schemas.Reason_REASON_TOKEN_EXPIRED
+	}
+	if who := (identity{c.App, c.Subject, c.Device}); who.check() == nil {
+		r.who = &who
+	}
+	return r
+}
+
+// check bounds the names. A user is required: anonymous devices come later.
+func (i identity) check() error {
+	for _, f := range []struct {
+		claim, value string
+		most         int
+	}{{"app", i.app, maxApp}, {"sub", i.user, maxUser}, {"device", i.device, maxDevice}} {
+		if err := checkName(f.value, f.most); err != nil {
+			return fmt.Errorf("claim %s %w", f.claim, err)
+		}
+	}
+	return nil
+}
+
+func checkName(s string, most int) error {
+	if s == "" {
+		return errors.New("is missing: it must name somebody")
+	}
+	if len(s) > most {
+		return fmt.Errorf("has %d bytes: at most %d are allowed", len(s), most)
+	}
+	if !utf8.ValidString(s) {
+		return errors.New("is not valid UTF-8")
+	}
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			return errors.New("holds a control character: none is allowed")
+		}
+	}
+	return nil
+}
