@@ -116,8 +116,8 @@ func (s *Server) handleCall(w http.ResponseWriter, r *http.Request, app string) 
 	}
 	b.leave()
 	t := b.wait(s.cfg.CallTimeout)
-	writeBatch(w, b, t, array)
 	s.metrics.answered(t, began)
+	writeBatch(w, b, t, array)
 }
 
 // parseCall reads a call that is one object or an array, and says which.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -74,6 +75,9 @@ func Apply(ctx context.Context, log *eventlog.Log, c Change) (changed []string, 
 
 // current reads the topic to its end.
 func current(ctx context.Context, log *eventlog.Log) (*View, error) {
+	if _, err := log.Partitions(ctx, eventlog.ControlTopic); errors.Is(err, eventlog.ErrUnknownTopic) {
+		return nil, fmt.Errorf("read %s: %w", eventlog.ControlTopic, err) // a view would wait for it
+	}
 	v := Open(log)
 	reading, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)

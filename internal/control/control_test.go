@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -26,6 +27,16 @@ const (
 
 func newLog(t *testing.T) (*eventlog.Log, context.Context) {
 	t.Helper()
+	log, ctx := newEmptyLog(t)
+	if err := log.CreateTopics(ctx, eventlog.Specs(2, 2, 1)); err != nil {
+		t.Fatal(err)
+	}
+	return log, ctx
+}
+
+// newEmptyLog has no topics.
+func newEmptyLog(t *testing.T) (*eventlog.Log, context.Context) {
+	t.Helper()
 	kafka, err := engine.StartKafka(engine.KafkaConfig{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
@@ -38,9 +49,6 @@ func newLog(t *testing.T) (*eventlog.Log, context.Context) {
 	t.Cleanup(log.Close)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
-	if err := log.CreateTopics(ctx, eventlog.Specs(2, 2, 1)); err != nil {
-		t.Fatal(err)
-	}
 	return log, ctx
 }
 
@@ -160,6 +168,13 @@ func checkAudit(t *testing.T, ctx context.Context, log *eventlog.Log) {
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+func TestApplyWithoutTopics(t *testing.T) {
+	log, ctx := newEmptyLog(t)
+	if _, err := apply(t, ctx, log, `{"apps":[{"name":"freight"}]}`); !errors.Is(err, eventlog.ErrUnknownTopic) {
+		t.Errorf("%v, want %v", err, eventlog.ErrUnknownTopic)
 	}
 }
 
