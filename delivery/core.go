@@ -18,6 +18,9 @@ type Core struct {
 	state *mailbox.State
 	gates *Gates
 
+	faults Faults // none in production
+	silent bool   // puts out nothing: only with Faults.EdgeOutputs, at a claim
+
 	term   schemas.Position // position of its newest claimed that it has read; 0 = none
 	active bool             // its claim is the newest that it has read
 	next   schemas.Position // of the newest record that it has read
@@ -70,10 +73,12 @@ func (c *Core) claimed(pos schemas.Position, e *schemas.Event) {
 	}
 	c.term = pos
 	c.timers = nil
+	c.silent = c.faults.EdgeOutputs
 	for _, u := range c.state.Users {
 		u.Work = nil
 		c.pump(u)
 	}
+	c.silent = false
 }
 
 // ApplyGate reads one record of waybill.gates.
@@ -142,6 +147,9 @@ func (c *Core) fire() {
 // Take hands out what is to be appended, in order, and forgets it. Times, node
 // names and serials are the caller's to fill in.
 func (c *Core) Take() ([]*schemas.Event, []*schemas.Command) {
+	if c.faults.ActsUnread {
+		c.actUnread()
+	}
 	d, m := c.decisions, c.commands
 	c.decisions, c.commands = nil, nil
 	return d, m

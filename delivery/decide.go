@@ -129,7 +129,7 @@ func unconfirmedReason(p *mailbox.Push) schemas.Reason {
 // worker did it, or it is older than the worker's claim and the device had a
 // route since it was due, so a former worker may have.
 func (c *Core) dispatched(p *mailbox.Push, cp *mailbox.Copy) bool {
-	return cp.Work.Term == c.term && cp.Work.Dispatched || p.Pos < c.term && cp.Routed
+	return cp.Work.Term == c.term && cp.Work.Dispatched || p.Pos < c.term && cp.Routed && !c.faults.ForgetsDispatched
 }
 
 // ending says that an outcome for the device is under way.
@@ -191,7 +191,7 @@ func (c *Core) decideDevice(u *mailbox.User, w *userWork, i int) {
 // kickOlder ends the sessions of devices that logged in before d, once d has
 // acknowledged resumed: a stalled gate's late event must not kick the living.
 func (c *Core) kickOlder(u *mailbox.User, w *userWork, d *mailbox.Device) {
-	if !d.Connected() || !d.Resumed {
+	if !d.Connected() || !d.Resumed && !c.faults.KicksEarly {
 		return
 	}
 	for j := range u.Devices {

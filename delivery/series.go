@@ -45,6 +45,9 @@ func (c *Core) writePushes(u *mailbox.User, w *userWork, i int) bool {
 			c.resume(u, s, i)
 		}
 		if c.heldBack(p, cp) {
+			if c.faults.NoHoldBack {
+				continue
+			}
 			return false
 		}
 		if flying == 0 && cp.Tries >= narrowAfter {
@@ -105,6 +108,9 @@ func nextAttempt(cp *mailbox.Copy, wk *mailbox.Work, conn schemas.ConnID) uint32
 func (c *Core) resume(u *mailbox.User, s *series, i int) {
 	d := &u.Devices[i]
 	s.resumed = true
+	if c.silent {
+		return
+	}
 	var gap *schemas.Gap
 	if d.GapTo > 0 && d.GapTo < d.ResumeAt {
 		gap = &schemas.Gap{Reason: schemas.Reason_REASON_OVERFLOW, From: uint64(d.GapFrom), To: uint64(d.GapTo)}
@@ -164,6 +170,9 @@ func (c *Core) close(u *mailbox.User, w *userWork, device string, conn schemas.C
 		w.closed = make(map[schemas.ConnID]bool)
 	}
 	w.closed[conn] = true
+	if c.silent {
+		return
+	}
 	m := &schemas.Command{Kind: schemas.CommandKind_COMMAND_KIND_CLOSE, App: u.App, User: u.Name, Device: device, Term: uint64(c.term), Reason: reason}
 	m.SetConn(conn)
 	c.commands = append(c.commands, m)

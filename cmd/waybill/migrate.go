@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"waybill/internal/app"
+	"waybill/internal/control"
+)
+
+type migrateCmd struct {
+	engines
+	Partitions  int32  `help:"Partitions of keyed topics." env:"WAYBILL_PARTITIONS" default:"64"`
+	Dispatch    int32  `help:"Partitions of waybill.dispatch: the highest gate number and 1." env:"WAYBILL_DISPATCH" default:"64"`
+	Replication int16  `help:"Copies of each topic; -1 for the brokers' default." env:"WAYBILL_REPLICATION" default:"-1"`
+	Apps        string `help:"JSON file of apps, their API keys and token keys." type:"existingfile" env:"WAYBILL_APPS"`
+}
+
+// Run brings topics, schemas and apps up to date.
+func (c *migrateCmd) Run(ctx context.Context, log *slog.Logger) error {
+	host, _ := os.Hostname()
+	cfg := app.MigrateConfig{Partitions: c.Partitions, Dispatch: c.Dispatch, Replication: c.Replication}
+	if c.Apps != "" {
+		f, err := os.Open(c.Apps)
+		if err != nil {
+			return fmt.Errorf("open the file of apps: %w", err)
+		}
+		defer func() { _ = f.Close() }()
+		if cfg.Apps, err = control.ReadFile(f); err != nil {
+			return fmt.Errorf("read %s: %w", c.Apps, err)
+		}
+	}
+	base := app.Base{Addresses: app.Addresses{Kafka: c.Kafka, Postgres: c.Postgres, ClickHouse: c.ClickHouse}, Host: host, Log: log}
+	return app.Migrate(ctx, base, cfg)
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"waybill/delivery"
+	"waybill/internal/app"
+)
+
+type gateCmd struct {
+	engines
+	process
+	Listen     string        `help:"Where devices connect, host:port." env:"WAYBILL_LISTEN" default:":7400"`
+	Advertise  string        `help:"What devices are told to connect to; empty for where it listens." env:"WAYBILL_ADVERTISE"`
+	ClusterKey hexKey        `help:"Seals resume tickets: 64 hex digits, the same on all gates." env:"WAYBILL_CLUSTER_KEY" required:""`
+	Lease      time.Duration `help:"How long the gate may be silent before nothing is dispatched to it." env:"WAYBILL_LEASE" default:"10s"`
+	Heartbeat  time.Duration `help:"How often an idle device shows itself." env:"WAYBILL_HEARTBEAT" default:"60s"`
+}
+
+// Run runs the gate until it is told to stop.
+func (c *gateCmd) Run(ctx context.Context, log *slog.Logger) error {
+	return runStages(ctx, log, c.engines, c.process, func(b app.Base) (*app.Stage, error) {
+		return app.NewGate(b, app.GateConfig{
+			Number: c.Number, Listen: c.Listen, Advertise: c.Advertise, ClusterKey: c.ClusterKey,
+			Lease: c.Lease, Heartbeat: c.Heartbeat,
+		})
+	})
+}
+
+type ingestCmd struct {
+	engines
+	process
+	Listen string `help:"Where app-servers push, host:port." env:"WAYBILL_LISTEN" default:":7480"`
+}
+
+// Run runs the push API until it is told to stop.
+func (c *ingestCmd) Run(ctx context.Context, log *slog.Logger) error {
+	return runStages(ctx, log, c.engines, c.process, func(b app.Base) (*app.Stage, error) {
+		return app.NewIngest(b, app.IngestConfig{Number: c.Number, Listen: c.Listen})
+	})
+}
+
+type deliveryCmd struct {
+	engines
+	process
+	AckTimer time.Duration `help:"How long a push that was sent may wait for its acknowledgement." env:"WAYBILL_ACK_TIMER" default:"10s"`
+	Window   int           `help:"Pushes in flight to one device." env:"WAYBILL_WINDOW" default:"32"`
+	Mailbox  int           `help:"Open pushes that one user may have." env:"WAYBILL_MAILBOX" default:"1000"`
+	Session  time.Duration `help:"How long the group waits for a worker that is gone." env:"WAYBILL_SESSION" default:"10s"`
+}
+
+// Run runs the worker until it is told to stop.
+func (c *deliveryCmd) Run(ctx context.Context, log *slog.Logger) error {
+	set := delivery.Defaults()
+	set.AckTimer, set.Window, set.Mailbox = c.AckTimer, c.Window, c.Mailbox
+	return runStages(ctx, log, c.engines, c.process, func(b app.Base) (*app.Stage, error) {
+		return app.NewDelivery(b, app.DeliveryConfig{Number: c.Number, Settings: set, Session: c.Session})
+	})
+}
+
+type projectorCmd struct {
+	engines
+	process
+	Only string `help:"session for Postgres, hop for ClickHouse, both for both." enum:"session,hop,both" default:"both" env:"WAYBILL_ONLY"`
+}
+
+// Run runs the projectors until they are told to stop.
+func (c *projectorCmd) Run(ctx context.Context, log *slog.Logger) error {
+	var makers []stageMaker
+	if c.Only != "hop" {
+		makers = append(makers, func(b app.Base) (*app.Stage, error) { return app.NewSessionProjector(b, c.Number) })
+	}
+	if c.Only != "session" {
+		makers = append(makers, func(b app.Base) (*app.Stage, error) { return app.NewHopProjector(b, c.Number) })
+	}
+	return runStages(ctx, log, c.engines, c.process, makers...)
+}
+
+type consoleCmd struct {
+	engines
+	process
+	Listen string `help:"Where people read, host:port." env:"WAYBILL_LISTEN" default:":7490"`
+}
+
+// Run runs the console until it is told to stop.
+func (c *consoleCmd) Run(ctx context.Context, log *slog.Logger) error {
+	return runStages(ctx, log, c.engines, c.process, func(b app.Base) (*app.Stage, error) {
+		return app.NewConsole(b, c.Number, c.Listen)
+	})
+}

@@ -1,0 +1,188 @@
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"waybill/internal/eventlog"
+	"waybill/internal/snapshot"
+	"waybill/schemas"
+)
+
+// owner drives the core of one partition: it reads, lets the core decide, and
+// appends what the core puts out. One goroutine owns it.
+type owner struct {
+	w    *Worker
+	p    *eventlog.Partition
+	log  *slog.Logger
+	core *Core
+	self schemas.ID
+	next int64 // offset to read next
+
+	out   outbox
+	clock brokerClock
+	gates *gatesView
+	ends  chan barrier // from the goroutine that asks for the log's end; one place, one asker
+	asked bool         // an answer is under way, or waits in wall
+	wall  *barrier     // the answer, until everything below it has been read
+
+	reclaim <-chan time.Time // runs while overtaken
+	active  bool             // as last logged
+}
+
+// barrier: once everything below end has been read, the core may be told that
+// it is at least as late as time.
+type barrier struct {
+	end  int64
+	time int64
+	err  error
+}
+
+// flushEvery bounds how many records are folded before what they caused is
+// appended: a long batch must not delay its first command.
+const flushEvery = 128
+
+// idle is how long the owner waits when there is nothing to read: the
+// granularity of its timers.
+const idle = 50 * time.Millisecond
+
+func (w *Worker) newOwner(p *eventlog.Partition, snap *snapshot.Snapshot, log *slog.Logger) *owner {
+	self := schemas.NewID(time.Now())
+	asOf := schemas.At(eventlog.Epoch(p.Topic()), snap.Next-1)
+	return &owner{
+		w: w, p: p, log: log, self: self, next: snap.Next,
+		core:  NewCore(w.cfg.Settings, self, snap.State, asOf),
+		out:   newOutbox(w),
+		gates: w.gates.subscribe(),
+		ends:  make(chan barrier, 1),
+	}
+}
+
+func (o *owner) stop() { o.w.gates.unsubscribe(o.gates) }
+
+// run claims the partition and works until it is taken away.
+func (o *owner) run(ctx context.Context) error {
+	o.readGates()
+	o.claim()
+	t := time.NewTicker(idle)
+	defer t.Stop()
+	for {
+		batches := o.p.Batches()
+		if o.out.full() {
+			batches = nil // reading on would only pile up more
+		}
+		select {
+		case b, ok := <-batches:
+			if !ok {
+				return nil
+			}
+			o.read(b)
+		case <-o.gates.signal:
+			o.readGates()
+		case b := <-o.ends:
+			o.wall = &b
+		case <-o.reclaim:
+			o.reclaim = nil
+			o.claim()
+		case <-t.C:
+		case <-ctx.Done():
+			return nil
+		}
+		o.reach()
+		o.flush()
+		o.checkTimers(ctx)
+		o.checkClaim()
+	}
+}
+
+// read folds a batch.
+func (o *owner) read(b eventlog.Batch) {
+	for i := range b.Entries {
+		e := &b.Entries[i]
+		o.clock.observe(e.Time)
+		if e.Event != nil {
+			o.core.Apply(e.Position, e.Time, e.Event)
+		}
+		if i%flushEvery == flushEvery-1 {
+			o.flush()
+		}
+	}
+	o.next = b.Next
+	o.w.meters.read(o.p.Number(), len(b.Entries))
+}
+
+func (o *owner) readGates() {
+	for _, e := range o.gates.take() {
+		o.clock.observe(e.time)
+		o.core.ApplyGate(e.pos, e.time, e.event)
+	}
+}
+
+// flush appends what the core has put out.
+func (o *owner) flush() {
+	decisions, commands := o.core.Take()
+	now := time.Now().UnixMicro()
+	for _, e := range decisions {
+		e.Time, e.Node = now, o.w.cfg.Node
+		o.w.meters.decided(e)
+		o.out.decide(e)
+	}
+	for _, m := range commands {
+		m.Time, m.Node = now, o.w.cfg.Node
+		o.out.command(m)
+	}
+	o.w.meters.commanded(len(commands))
+	o.out.send()
+}
+
+// claim appends the record that makes the partition this worker's.
+func (o *owner) claim() {
+	o.out.claim(o.p.Number(), &schemas.Event{
+		Kind: schemas.Kind_KIND_CLAIMED, Time: time.Now().UnixMicro(), Node: o.w.cfg.Node,
+		Claimed: &schemas.Claimed{Worker: o.self[:]},
+	})
+}
+
+// checkClaim claims again when a newer claim has been read while the partition
+// is still assigned here.
+func (o *owner) checkClaim() {
+	if o.core.Active() != o.active {
+		o.active = o.core.Active()
+		o.log.Info("partition claim read", "active", o.active, "term", o.core.term)
+	}
+	if o.core.Overtaken() && o.reclaim == nil {
+		o.reclaim = time.After(o.w.reclaimAfter())
+	}
+	if o.core.Active() {
+		o.reclaim = nil
+	}
+}
+
+// checkTimers asks for the log's end when a deadline has passed by the
+// broker's clock: it is judged only when everything up to that end has been
+// read, so that this worker's own lag ends nothing.
+func (o *owner) checkTimers(ctx context.Context) {
+	at, now := o.core.Deadline(), o.clock.now()
+	if at == 0 || now < at || o.asked {
+		return
+	}
+	o.asked = true
+	go func() {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		end, err := o.p.End(ctx)
+		o.ends <- barrier{end, now, err}
+	}()
+}
+
+// reach judges the timers once enough has been read.
+func (o *owner) reach() {
+	switch {
+	case o.wall == nil || o.wall.err == nil && o.next < o.wall.end:
+		return
+	case o.wall.err == nil:
+		o.core.Advance(o.wall.time)
+	}
+	o.wall, o.asked = nil, false
+}

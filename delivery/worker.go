@@ -1,0 +1,148 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"golang.org/x/sync/errgroup"
+
+	"waybill/internal/eventlog"
+	"waybill/internal/snapshot"
+	"waybill/schemas"
+)
+
+// Group is the consumer group of the delivery workers.
+const Group = "waybill-delivery"
+
+// Config of a Worker. Zero durations take the defaults of DESIGN §12.
+type Config struct {
+	Log  *eventlog.Log
+	Node string // name of this process in events: delivery-1@host
+	// Load reads a partition's snapshot. A worker that cannot read it claims
+	// nothing, says so and tries again.
+	Load     func(ctx context.Context, topic string, partition int32) (*snapshot.Snapshot, error)
+	Settings Settings
+	// Session is the group's session timeout (default 10 s): for so long a killed
+	// worker's partitions wait for another one.
+	Session time.Duration
+	Logger  *slog.Logger
+	Meter   metric.Meter // nil measures nothing
+}
+
+// outcomeLinger lets outcomes travel in company; nobody waits for them.
+const outcomeLinger = 2 * time.Millisecond
+
+// Worker serves the partitions that the group assigns to it.
+type Worker struct {
+	cfg       Config
+	log       *slog.Logger
+	meters    *meters
+	gates     *gatesFeed
+	decisions *eventlog.Appender // of waybill.events: one producer for all keys
+	commands  *eventlog.Appender // of waybill.dispatch, and the ticks
+}
+
+// New makes a worker; it does nothing until Run.
+func New(cfg Config) (*Worker, error) {
+	if cfg.Session == 0 {
+		cfg.Session = 10 * time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	m, err := newMeters(cfg.Meter)
+	if err != nil {
+		return nil, fmt.Errorf("make meters: %w", err)
+	}
+	w := &Worker{cfg: cfg, log: cfg.Logger.With("stage", "delivery"), meters: m, gates: newGatesFeed()}
+	if w.decisions, err = cfg.Log.NewAppender(eventlog.AppenderConfig{Linger: outcomeLinger}); err != nil {
+		return nil, fmt.Errorf("open appender of decisions: %w", err)
+	}
+	if w.commands, err = cfg.Log.NewAppender(eventlog.AppenderConfig{}); err != nil {
+		w.decisions.Close()
+		return nil, fmt.Errorf("open appender of commands: %w", err)
+	}
+	return w, nil
+}
+
+// Run works until ctx ends. It waits for the gates topic first: without it no
+// lease can be judged.
+func (w *Worker) Run(ctx context.Context) error {
+	defer w.close()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return w.followGates(ctx) })
+	g.Go(func() error { return w.tick(ctx) })
+	g.Go(func() error {
+		select {
+		case <-w.gates.ready:
+		case <-ctx.Done():
+			return nil
+		}
+		return w.cfg.Log.Join(ctx, eventlog.GroupConfig{
+			Group: Group, Topics: []string{eventlog.EventsTopic},
+			Session: w.cfg.Session, Serve: w.serve,
+		})
+	})
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("run delivery: %w", err)
+	}
+	return nil
+}
+
+// close lets what has been decided reach the log, for a moment; what does not
+// is said again by the next worker.
+func (w *Worker) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_ = w.decisions.Flush(ctx)
+	_ = w.commands.Flush(ctx)
+	w.decisions.Close()
+	w.commands.Close()
+}
+
+// tick keeps the time of waybill.gates going, so that the lease of a gate that
+// is alone and silent lapses.
+func (w *Worker) tick(ctx context.Context) error {
+	t := time.NewTicker(w.cfg.Settings.Lease / 3)
+	defer t.Stop()
+	for {
+		e := &schemas.Event{Kind: schemas.Kind_KIND_TICK, Node: w.cfg.Node, Time: time.Now().UnixMicro(), Tick: &schemas.Tick{}}
+		if value, err := e.MarshalVT(); err == nil {
+			// A refused tick is not repeated: the next one says the same.
+			_ = w.commands.Append(eventlog.Record{Topic: eventlog.GatesTopic, Partition: eventlog.ByKey, Key: []byte("tick"), Value: value}, nil)
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// serve owns one partition for as long as it is assigned.
+func (w *Worker) serve(ctx context.Context, p *eventlog.Partition) error {
+	log := w.log.With("topic", p.Topic(), "partition", p.Number())
+	snap, err := w.cfg.Load(ctx, p.Topic(), p.Number())
+	if err != nil {
+		return fmt.Errorf("load snapshot of partition %d, claiming nothing: %w", p.Number(), err)
+	}
+	if err := p.Start(snap.Next, snap.Serials); err != nil {
+		return fmt.Errorf("start partition %d: %w", p.Number(), err)
+	}
+	o := w.newOwner(p, snap, log)
+	defer o.stop()
+	log.Info("partition assigned", "users", len(snap.State.Users), "from", snap.Next)
+	return o.run(ctx)
+}
+
+// reclaimAfter is how long an overtaken worker that is still assigned waits
+// before it claims again: a session, so that whoever overtook it has had time
+// to find out, plus jitter.
+func (w *Worker) reclaimAfter() time.Duration {
+	return w.cfg.Session + rand.N(w.cfg.Session/2)
+}

@@ -1,0 +1,290 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"golang.org/x/sync/errgroup"
+
+	"waybill/delivery"
+	"waybill/internal/engine"
+	"waybill/internal/eventlog"
+)
+
+// DevConfig of a whole Waybill in one process.
+type DevConfig struct {
+	Dir        string    // state is kept here; a second start continues
+	External   Addresses // engines that run already; the rest is embedded
+	KafkaAddr  string    // where the embedded broker listens; "" = any free port
+	Gates      []string  // where gates 1, 2, … listen
+	Ingest     string    // host:port
+	Console    string    // host:port
+	Partitions int32     // 0 = 4
+	Lease      time.Duration
+	Session    time.Duration // of the delivery group
+	SyncWrites bool          // fsync before a record is acknowledged
+	// Replace changes the engines' parts for tests: faults, settings.
+	Settings *delivery.Settings
+	Faults   *eventlog.Faults
+	Host     string
+	Log      *slog.Logger
+	Meter    metric.Meter
+	Progress func(string) // plain words about what takes long
+	// Engine is the command that becomes the ClickHouse engine; nil = this binary.
+	Engine []string
+}
+
+// devDispatch is how many gates a dev log has room for, number 0 included.
+const devDispatch = 8
+
+// Dev is a whole Waybill in one process: engines, then stages.
+type Dev struct {
+	cfg  DevConfig
+	Base Base
+	App  DevApp // the app that dev makes for whoever tries it
+
+	lock       *engine.Lock
+	kafka      *engine.Kafka
+	postgres   *engine.Postgres
+	clickhouse *engine.ClickHouse
+	key        []byte // cluster key
+
+	mu      sync.Mutex
+	running map[string]*Running // by DevGate(n), DevIngest, …
+}
+
+// Names of the stages of a Dev.
+const (
+	DevIngest   = "ingest"
+	DevDelivery = "delivery"
+	DevSession  = "projector-session"
+	DevHop      = "projector-hop"
+	DevConsole  = "console"
+)
+
+// DevGate is the name of gate n, from 1.
+func DevGate(n int) string { return fmt.Sprintf("gate-%d", n) }
+
+// StartDev starts the engines, brings topics and schemas up to date and starts
+// every stage. On an error everything is stopped again.
+func StartDev(ctx context.Context, cfg DevConfig) (*Dev, error) {
+	if cfg.Partitions == 0 {
+		cfg.Partitions = 4
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Progress == nil {
+		cfg.Progress = func(string) {}
+	}
+	d := &Dev{cfg: cfg, running: make(map[string]*Running)}
+	d.Base = Base{Addresses: cfg.External, Host: cfg.Host, Log: cfg.Log, Meter: cfg.Meter, Faults: cfg.Faults}
+	for _, step := range []func(context.Context) error{d.open, d.startEngines, d.migrate, d.startStages} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, d.Close())
+		}
+	}
+	return d, nil
+}
+
+// open takes the directory and reads, or draws, what it keeps.
+func (d *Dev) open(context.Context) (err error) {
+	if err = os.MkdirAll(d.cfg.Dir, 0o755); err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	if d.lock, err = engine.LockDir(d.cfg.Dir); err != nil {
+		return fmt.Errorf("take directory %s: %w", d.cfg.Dir, err)
+	}
+	if d.key, err = loadKey(filepath.Join(d.cfg.Dir, "cluster.key")); err != nil {
+		return err
+	}
+	d.App, err = loadApp(filepath.Join(d.cfg.Dir, "app.json"))
+	return err
+}
+
+// startEngines starts, all at once, those that have no address.
+func (d *Dev) startEngines(ctx context.Context) error {
+	var g errgroup.Group
+	if len(d.Base.Kafka) == 0 {
+		g.Go(func() (err error) {
+			d.kafka, err = engine.StartKafka(engine.KafkaConfig{
+				Dir: filepath.Join(d.cfg.Dir, "kafka"), Listen: d.cfg.KafkaAddr, SyncWrites: d.cfg.SyncWrites, Log: d.cfg.Log,
+			})
+			return err
+		})
+	}
+	if d.Base.Postgres == "" {
+		g.Go(func() (err error) {
+			d.postgres, err = engine.StartPostgres(ctx, engine.PostgresConfig{
+				Dir: filepath.Join(d.cfg.Dir, "postgres"), Log: d.cfg.Log, Progress: d.cfg.Progress,
+			})
+			return err
+		})
+	}
+	if d.Base.ClickHouse == "" {
+		g.Go(func() (err error) {
+			d.clickhouse, err = engine.StartClickHouse(ctx, engine.ClickHouseConfig{
+				Dir: filepath.Join(d.cfg.Dir, "clickhouse"), Command: d.cfg.Engine, Log: d.cfg.Log, Progress: d.cfg.Progress,
+			})
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("start engines: %w", err)
+	}
+	d.address()
+	return nil
+}
+
+func (d *Dev) address() {
+	if d.kafka != nil {
+		d.Base.Kafka = d.kafka.Addrs()
+	}
+	if d.postgres != nil {
+		d.Base.Postgres = d.postgres.DSN()
+	}
+	if d.clickhouse != nil {
+		d.Base.ClickHouse = d.clickhouse.DSN()
+	}
+}
+
+func (d *Dev) migrate(ctx context.Context) error {
+	apps, err := d.App.schema()
+	if err != nil {
+		return err
+	}
+	return Migrate(ctx, d.Base, MigrateConfig{Partitions: d.cfg.Partitions, Dispatch: devDispatch, Replication: -1, Apps: apps})
+}
+
+// startStages starts readers before writers, so that nothing waits for long.
+func (d *Dev) startStages(ctx context.Context) error {
+	names := []string{DevSession, DevHop, DevDelivery, DevConsole, DevIngest}
+	for n := range d.cfg.Gates {
+		names = append(names, DevGate(n+1))
+	}
+	for _, name := range names {
+		start := time.Now()
+		if err := d.Start(ctx, name); err != nil {
+			return err
+		}
+		d.cfg.Log.Info("stage started", "stage", name, "seconds", time.Since(start).Seconds())
+	}
+	return nil
+}
+
+// Start starts one stage by its name and waits until it is ready. ctx bounds
+// the waiting only.
+func (d *Dev) Start(ctx context.Context, name string) error {
+	s, err := d.build(name)
+	if err != nil {
+		return err
+	}
+	r := s.Start(context.WithoutCancel(ctx))
+	d.mu.Lock()
+	d.running[name] = r
+	d.mu.Unlock()
+	return r.WaitReady(ctx)
+}
+
+func (d *Dev) build(name string) (*Stage, error) {
+	switch name {
+	case DevIngest:
+		return NewIngest(d.Base, IngestConfig{Number: 1, Listen: d.cfg.Ingest})
+	case DevDelivery:
+		set := delivery.Defaults()
+		if d.cfg.Settings != nil {
+			set = *d.cfg.Settings
+		}
+		return NewDelivery(d.Base, DeliveryConfig{Number: 1, Settings: set, Session: d.cfg.Session})
+	case DevSession:
+		return NewSessionProjector(d.Base, 1)
+	case DevHop:
+		return NewHopProjector(d.Base, 1)
+	case DevConsole:
+		return NewConsole(d.Base, 1, d.cfg.Console)
+	}
+	for n, listen := range d.cfg.Gates {
+		if name == DevGate(n+1) {
+			return NewGate(d.Base, GateConfig{Number: uint32(n + 1), Listen: listen, ClusterKey: d.key, Lease: d.cfg.Lease})
+		}
+	}
+	return nil, fmt.Errorf("no stage is called %q", name)
+}
+
+// Stage that runs under the name; nil where none does.
+func (d *Dev) Stage(name string) *Running {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.running[name]
+}
+
+// Stop drains one stage.
+func (d *Dev) Stop(name string) error {
+	if r := d.Stage(name); r != nil {
+		return r.Stop()
+	}
+	return nil
+}
+
+// Failed is closed when a stage has ended by itself; Err says why.
+func (d *Dev) Failed(ctx context.Context) error {
+	d.mu.Lock()
+	stages := make([]*Running, 0, len(d.running))
+	for _, r := range d.running {
+		stages = append(stages, r)
+	}
+	d.mu.Unlock()
+	failed := make(chan error, len(stages))
+	for _, r := range stages {
+		go func() {
+			select {
+			case <-r.Done():
+				failed <- fmt.Errorf("%s has ended: %w", r.Name, errors.Join(r.Err(), errStageEnded))
+			case <-ctx.Done():
+			}
+		}()
+	}
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+var errStageEnded = errors.New("a stage ended by itself")
+
+// Close drains everything: devices first, then those who push, then whoever
+// still reads, then the engines.
+func (d *Dev) Close() error {
+	var errs []error
+	var names []string
+	for n := range d.cfg.Gates {
+		names = append(names, DevGate(n+1))
+	}
+	for _, name := range append(names, DevIngest, DevDelivery, DevSession, DevHop, DevConsole) {
+		start := time.Now()
+		errs = append(errs, d.Stop(name))
+		d.cfg.Log.Info("stage stopped", "stage", name, "seconds", time.Since(start).Seconds())
+	}
+	if d.clickhouse != nil {
+		errs = append(errs, d.clickhouse.Close())
+	}
+	if d.postgres != nil {
+		errs = append(errs, d.postgres.Close())
+	}
+	if d.kafka != nil {
+		errs = append(errs, d.kafka.Close())
+	}
+	if d.lock != nil {
+		errs = append(errs, d.lock.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,69 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"waybill/gate"
+	"waybill/ingest"
+	"waybill/internal/control"
+)
+
+// GateConfig of a gate. Zero durations and sizes take the gate's defaults.
+type GateConfig struct {
+	Number     uint32 // from 1; also its partition of waybill.dispatch
+	Listen     string // host:port for devices
+	Advertise  string // what devices are told; empty = where it listens
+	ClusterKey []byte // 32 bytes: seals resume tickets, the same on all gates
+	Lease      time.Duration
+	Heartbeat  time.Duration
+}
+
+// NewGate is a gate with its own library of ingest, through which it reports.
+func NewGate(b Base, cfg GateConfig) (*Stage, error) {
+	node := b.node("gate", cfg.Number)
+	log, err := b.open(node)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := ingest.NewFacts(ingest.FactsConfig{Log: log, Node: node})
+	if err != nil {
+		log.Close()
+		return nil, fmt.Errorf("open facts of %s: %w", node, err)
+	}
+	view := control.Open(log)
+	g, err := gate.New(gate.Config{
+		Number: cfg.Number, Listen: cfg.Listen, Advertise: cfg.Advertise, ClusterKey: cfg.ClusterKey,
+		Lease: cfg.Lease, Heartbeat: cfg.Heartbeat,
+		Log: log, Facts: facts, Apps: view, Logger: b.Log, Meter: b.Meter,
+	})
+	if err != nil {
+		facts.Close()
+		log.Close()
+		return nil, fmt.Errorf("make %s: %w", node, err)
+	}
+	flush := func() {
+		ctx, cancel := context.WithTimeout(context.Background(), drainFacts)
+		defer cancel()
+		_ = facts.Flush(ctx) // what is not in the log by then the device will say again
+		facts.Close()
+	}
+	run := func(ctx context.Context) error {
+		// No gate lets anybody in before it has read the apps and their keys.
+		select {
+		case <-view.Ready():
+		case <-ctx.Done():
+			return nil
+		}
+		return g.Run(ctx)
+	}
+	return &Stage{
+		Name: node, parts: []func(context.Context) error{view.Run, run},
+		close: []func(){log.Close, flush}, ready: g.Ready(), addr: g.Addr,
+	}, nil
+}
+
+// drainFacts is how long a gate that stops waits for the log to take its last
+// facts.
+const drainFacts = 5 * time.Second

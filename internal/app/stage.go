@@ -1,0 +1,138 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/metric"
+	"golang.org/x/sync/errgroup"
+
+	"waybill/internal/eventlog"
+)
+
+// Addresses of the engines.
+type Addresses struct {
+	Kafka      []string // host:port of brokers to begin with
+	Postgres   string   // DSN as pgx takes it
+	ClickHouse string   // DSN as clickhouse-go takes it
+}
+
+// Base is what all stages of a process share.
+type Base struct {
+	Addresses
+	Host   string // in node names: gate-1@host
+	Log    *slog.Logger
+	Meter  metric.Meter
+	Faults *eventlog.Faults // tests only
+	// OnStuck is called when a partition of the log has been stuck for a minute;
+	// nil logs it.
+	OnStuck func(topic string, partition int32, waiting time.Duration)
+}
+
+// node is the name of a process of that stage.
+func (b Base) node(stage string, number uint32) string {
+	return fmt.Sprintf("%s-%d@%s", stage, number, b.Host)
+}
+
+func (b Base) open(node string) (*eventlog.Log, error) {
+	l, err := eventlog.Open(eventlog.Config{
+		Brokers: b.Kafka, Node: node, Log: b.Log, Meter: b.Meter, Faults: b.Faults, OnStuck: b.OnStuck,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the log for %s: %w", node, err)
+	}
+	return l, nil
+}
+
+// Stage is one part that runs, with what it alone uses.
+type Stage struct {
+	Name  string
+	parts []func(context.Context) error // run together; the first error ends all
+	close []func()                      // last first, when all have returned
+	ready <-chan struct{}               // nil: ready at once
+	addr  func() string                 // nil: it listens nowhere
+}
+
+// Run runs the stage until ctx ends and frees what it uses.
+func (s *Stage) Run(ctx context.Context) error {
+	defer s.Close()
+	g, ctx := errgroup.WithContext(ctx)
+	for _, part := range s.parts {
+		g.Go(func() error { return part(ctx) })
+	}
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s: %w", s.Name, err)
+	}
+	return nil
+}
+
+// Close frees what a stage that never ran uses.
+func (s *Stage) Close() {
+	for i := len(s.close) - 1; i >= 0; i-- {
+		s.close[i]()
+	}
+	s.close = nil
+}
+
+// Addr is where it listens, once it is ready; empty where it does not.
+func (s *Stage) Addr() string {
+	if s.addr == nil {
+		return ""
+	}
+	return s.addr()
+}
+
+// Running is a stage at work.
+type Running struct {
+	*Stage
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when it has ended; err is set before
+	err    error
+	stop   sync.Once
+}
+
+// Start lets the stage work in the background.
+func (s *Stage) Start(ctx context.Context) *Running {
+	ctx, cancel := context.WithCancelCause(ctx)
+	r := &Running{Stage: s, cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(r.done)
+		r.err = s.Run(ctx)
+	}()
+	return r
+}
+
+// errStopped is the cause with which a running stage is asked to end.
+var errStopped = errors.New("the stage is stopped")
+
+// Stop drains the stage and waits for its end.
+func (r *Running) Stop() error {
+	r.stop.Do(func() { r.cancel(errStopped) })
+	<-r.done
+	return r.err
+}
+
+// Done is closed when the stage has ended, by itself or by Stop.
+func (r *Running) Done() <-chan struct{} { return r.done }
+
+// Err is why the stage ended; only after Done.
+func (r *Running) Err() error { return r.err }
+
+// WaitReady waits until the stage does its work, or has ended.
+func (r *Running) WaitReady(ctx context.Context) error {
+	if r.ready == nil {
+		return nil
+	}
+	select {
+	case <-r.ready:
+		return nil
+	case <-r.done:
+		return fmt.Errorf("%s ended before it was ready: %w", r.Name, errors.Join(r.err, context.Cause(ctx)))
+	case <-ctx.Done():
+		return fmt.Errorf("wait for %s: %w", r.Name, ctx.Err())
+	}
+}

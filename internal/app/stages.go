@@ -1,0 +1,114 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"waybill/console"
+	"waybill/delivery"
+	"waybill/ingest"
+	"waybill/internal/control"
+	"waybill/internal/snapshot"
+	"waybill/projector/hop"
+	"waybill/projector/session"
+)
+
+// IngestConfig of the push API.
+type IngestConfig struct {
+	Number uint32
+	Listen string // host:port for app-servers
+}
+
+// NewIngest is the HTTP door of the log.
+func NewIngest(b Base, cfg IngestConfig) (*Stage, error) {
+	node := b.node("ingest", cfg.Number)
+	log, err := b.open(node)
+	if err != nil {
+		return nil, err
+	}
+	view := control.Open(log)
+	s, err := ingest.New(ingest.Config{Log: log, Control: view, Listen: cfg.Listen, Node: node, Logger: b.Log, Meter: b.Meter})
+	if err != nil {
+		log.Close()
+		return nil, fmt.Errorf("make ingest: %w", err)
+	}
+	return &Stage{
+		Name: node, parts: []func(context.Context) error{view.Run, s.Run},
+		close: []func(){log.Close}, ready: s.Ready(), addr: s.Addr,
+	}, nil
+}
+
+// DeliveryConfig of a delivery worker.
+type DeliveryConfig struct {
+	Number   uint32
+	Settings delivery.Settings
+	Session  time.Duration // of the consumer group; 0 = 10 s
+}
+
+// NewDelivery is a delivery worker.
+func NewDelivery(b Base, cfg DeliveryConfig) (*Stage, error) {
+	node := b.node("delivery", cfg.Number)
+	log, err := b.open(node)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.New(context.Background(), b.Postgres)
+	if err != nil {
+		log.Close()
+		return nil, fmt.Errorf("open postgres: %w", err)
+	}
+	w, err := delivery.New(delivery.Config{
+		Log: log, Node: node, Settings: cfg.Settings, Session: cfg.Session, Logger: b.Log, Meter: b.Meter,
+		Load: func(ctx context.Context, topic string, partition int32) (*snapshot.Snapshot, error) {
+			return snapshot.Load(ctx, pool, topic, partition)
+		},
+	})
+	if err != nil {
+		pool.Close()
+		log.Close()
+		return nil, fmt.Errorf("make delivery worker: %w", err)
+	}
+	return &Stage{Name: node, parts: []func(context.Context) error{w.Run}, close: []func(){log.Close, pool.Close}}, nil
+}
+
+// NewSessionProjector stores sessions, routes and pending pushes in Postgres.
+func NewSessionProjector(b Base, number uint32) (*Stage, error) {
+	node := b.node("projector-session", number)
+	log, err := b.open(node)
+	if err != nil {
+		return nil, err
+	}
+	p, err := session.New(session.Config{Log: log, DSN: b.Postgres, Logger: b.Log, Meter: b.Meter})
+	if err != nil {
+		log.Close()
+		return nil, fmt.Errorf("make session projector: %w", err)
+	}
+	return &Stage{Name: node, parts: []func(context.Context) error{p.Run}, close: []func(){log.Close}}, nil
+}
+
+// NewHopProjector stores hops, pushes and funnels in ClickHouse.
+func NewHopProjector(b Base, number uint32) (*Stage, error) {
+	node := b.node("projector-hop", number)
+	log, err := b.open(node)
+	if err != nil {
+		return nil, err
+	}
+	p, err := hop.New(hop.Config{Log: log, DSN: b.ClickHouse, Logger: b.Log, Meter: b.Meter})
+	if err != nil {
+		log.Close()
+		return nil, fmt.Errorf("make hop projector: %w", err)
+	}
+	return &Stage{Name: node, parts: []func(context.Context) error{p.Run}, close: []func(){log.Close}}, nil
+}
+
+// NewConsole serves the read models.
+func NewConsole(b Base, number uint32, listen string) (*Stage, error) {
+	c, err := console.New(console.Config{ClickHouse: b.ClickHouse, Postgres: b.Postgres, Listen: listen, Logger: b.Log})
+	if err != nil {
+		return nil, fmt.Errorf("make console: %w", err)
+	}
+	return &Stage{Name: b.node("console", number), parts: []func(context.Context) error{c.Run}, ready: c.Ready(), addr: c.Addr}, nil
+}

@@ -1,0 +1,101 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+func (c *city) status() string {
+	n := &c.counts
+	return fmt.Sprintf("%3.0f s  %d drivers online, %d in tunnels · %d locations · %d offers accepted, %d handled",
+		time.Since(c.start).Seconds(), n.connected.Load(), n.inTunnel.Load(), n.locations.Load(), n.accepted.Load(), n.handled.Load())
+}
+
+// statusLine shows how it goes, in place on a terminal, else every two seconds.
+func (c *city) statusLine(ctx context.Context) error {
+	every := 2 * time.Second
+	if c.cfg.Live {
+		every = 200 * time.Millisecond
+	}
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return nil
+		}
+		if c.cfg.Live {
+			fmt.Fprintf(c.cfg.Out, "\r\033[K%s", c.status())
+		} else {
+			fmt.Fprintln(c.cfg.Out, c.status())
+		}
+	}
+}
+
+func (n *counts) print(out io.Writer, f funnel, status string) {
+	fmt.Fprintf(out, "\r\033[K%s\n\n", status)
+	row := func(what string, count int64, say string) { fmt.Fprintf(out, "  %-28s %8d  %s\n", what, count, say) }
+	fmt.Fprintln(out, "Drivers")
+	row("connections made", n.connects.Load(), "logins and resumes")
+	row("tunnels driven through", n.tunnels.Load(), "")
+	row("locations acknowledged", n.reports.Load(), "each is in the log")
+	row("locations read by the app", n.locations.Load(), "from the uplink topic")
+	fmt.Fprintln(out, "Offers")
+	row("accepted", f.Accepted, "by POST /v1/pushes")
+	row("written a second time", n.again.Load(), "after a tunnel, handled once all the same")
+	for _, class := range []string{"delivered", "withdrawn", "lost", "unconfirmed"} {
+		row(class, f.class(class), reasons(f, class))
+	}
+	row("without an outcome", f.open(), "")
+}
+
+// reasons of a class and how often each.
+func reasons(f funnel, class string) string {
+	var all []string
+	for _, e := range f.Endings {
+		if e.Class == class && e.Pushes > 0 {
+			all = append(all, fmt.Sprintf("%s %d", e.Reason, e.Pushes))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// printSurvivor finds a push that needed a second connection and prints its
+// tracking page.
+func (c *city) printSurvivor(ctx context.Context) error {
+	for _, o := range c.boss.offers {
+		text, err := c.trace(ctx, o.push)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(text, "after 2 attempts") {
+			fmt.Fprintf(c.cfg.Out, "\nOne offer that survived a tunnel (%s):\n\n%s\nThe same as a page: %s/traces/%s\n", o.driver, text, c.cfg.Console, o.push)
+			return nil
+		}
+	}
+	fmt.Fprintln(c.cfg.Out, "\nNo offer needed a second connection this time; run it again.")
+	return nil
+}
+
+func (c *city) trace(ctx context.Context, id string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.cfg.Console+"/v1/traces/"+id, nil)
+	if err != nil {
+		return "", fmt.Errorf("make call: %w", err)
+	}
+	req.Header.Set("Accept", "text/plain")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("look up %s: %w", id, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return "", fmt.Errorf("read the trace of %s: %w", id, err)
+	}
+	return string(b), nil
+}
