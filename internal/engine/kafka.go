@@ -76,10 +76,30 @@ func (k *Kafka) open(cfg KafkaConfig) error {
 	if k.cluster, err = kfake.NewCluster(options(cfg)...); err != nil {
 		return err
 	}
-	k.cluster.ControlKey(int16(kmsg.Produce), newStamper().stampRequest)
+	k.stampProduces(newStamper())
 	k.addrs = k.cluster.ListenAddrs()
 	return nil
 }
+
+// stampProduces lets s see each request to produce before the broker does. The
+// broker remembers, with such a function, the last request of every connection
+// that there ever was; so now and then another one takes over.
+func (k *Kafka) stampProduces(s *stamper) {
+	left := stampUses
+	k.cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		left--
+		if left == 0 {
+			k.cluster.DropControl()
+			k.stampProduces(s)
+		}
+		s.stampRequest(req)
+		return nil, nil, false // the broker goes on with it
+	})
+}
+
+// stampUses is rare enough to cost nothing and often enough that closed
+// connections keep little memory.
+const stampUses = 2000
 
 func options(cfg KafkaConfig) []kfake.Opt {
 	opts := []kfake.Opt{

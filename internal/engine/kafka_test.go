@@ -167,6 +167,25 @@ func TestKafkaStampsAppendTime(t *testing.T) {
 	}
 }
 
+// TestKafkaStampsOn goes on beyond the point where another function takes over.
+func TestKafkaStampsOn(t *testing.T) {
+	k := startKafka(t, KafkaConfig{Dir: t.TempDir()})
+	t.Cleanup(func() { closed(t, k) })
+	c := kafkaClient(t, k.Addrs(), kgo.ProducerLinger(0))
+	createTopic(t, c, "t", nil)
+	const n = 2*stampUses + 10
+	for range n {
+		if err := c.ProduceSync(t.Context(), &kgo.Record{Topic: "t", Timestamp: time.UnixMilli(1)}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, r := range readAll(t, k.Addrs(), "t", n) {
+		if time.Since(r.Timestamp) > time.Hour {
+			t.Fatalf("record %d is stamped %v", r.Offset, r.Timestamp)
+		}
+	}
+}
+
 func TestKafkaDirectoryLayout(t *testing.T) {
 	dir := t.TempDir()
 	closed(t, startKafka(t, KafkaConfig{Dir: dir}))

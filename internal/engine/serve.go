@@ -172,10 +172,10 @@ func ChildMain() {
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
-	defer stop()
 	if err := ServeClickHouse(ctx, os.Args[4], "", os.Stdin, os.Stdout); err != nil {
 		toStderr(err.Error())
 		os.Exit(1)
 	}
+	stop()
 	os.Exit(0)
 }

@@ -27,11 +27,10 @@ func newStamper() *stamper {
 	return &stamper{now: time.Now, crc: crc32.MakeTable(crc32.Castagnoli)}
 }
 
-// stampRequest is a control function: it never handles a request itself.
-func (s *stamper) stampRequest(req kmsg.Request) (kmsg.Response, error, bool) {
+func (s *stamper) stampRequest(req kmsg.Request) {
 	produce, ok := req.(*kmsg.ProduceRequest)
 	if !ok {
-		return nil, nil, false
+		return
 	}
 	s.tick()
 	for _, topic := range produce.Topics {
@@ -39,7 +38,6 @@ func (s *stamper) stampRequest(req kmsg.Request) (kmsg.Response, error, bool) {
 			s.stamp(partition.Records)
 		}
 	}
-	return nil, nil, false
 }
 
 // tick moves the stamp on; it never goes back while the broker runs.

@@ -13,7 +13,7 @@
 // The endpoint speaks as much of ClickHouse's HTTP interface as clickhouse-go
 // and goose need: queries, parameters, settings, inserts with a body, typed
 // exceptions. It knows no sessions, no compression of its own, no external tables
-// and no cancelling: a query whose client has gone away runs on until
+// and no canceling: a query whose client has gone away runs on until
 // max_execution_time ends it. It is for development and tests; production uses
 // a ClickHouse server.
 //

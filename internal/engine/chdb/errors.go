@@ -19,9 +19,14 @@ const (
 
 var codePattern = regexp.MustCompile(`^Code: (\d+)\.`)
 
-// exception is an error in the engine's form, from which clients read the code.
-func exception(code, name, message string) error {
-	return fmt.Errorf("Code: %s. DB::Exception: %s (%s)", code, message, name)
+// exception is an error of the endpoint in the engine's form, from which clients
+// read the code.
+func exception(code, name, message string) error { return exceptionError{code, name, message} }
+
+type exceptionError struct{ code, name, message string }
+
+func (e exceptionError) Error() string {
+	return fmt.Sprintf("Code: %s. DB::Exception: %s (%s)", e.code, e.message, e.name)
 }
 
 // answerError writes err as ClickHouse does: text in the body, its number in a

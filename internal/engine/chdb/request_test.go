@@ -42,7 +42,7 @@ func TestReadRequest(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			q, err := readRequest(httptest.NewRequest("POST", test.url, strings.NewReader(test.body)))
+			q, err := readRequest(httptest.NewRequest(http.MethodPost, test.url, strings.NewReader(test.body)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +73,7 @@ func TestReadRequestRefuses(t *testing.T) {
 		"blocks":            {"/?decompress=1", "", "decompress=1"},
 		"name of a setting": {"/?a+b=1", "", "no name of a setting"},
 	} {
-		r := httptest.NewRequest("POST", test.url, strings.NewReader("SELECT 1"))
+		r := httptest.NewRequest(http.MethodPost, test.url, strings.NewReader("SELECT 1"))
 		r.Header.Set("Content-Encoding", test.encoding)
 		if _, err := readRequest(r); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q in it", name, err, test.want)
@@ -86,7 +86,7 @@ func TestReadRequestUnzips(t *testing.T) {
 	w := gzip.NewWriter(&zipped)
 	_, _ = w.Write([]byte("SELECT 1"))
 	_ = w.Close()
-	r := httptest.NewRequest("POST", "/", &zipped)
+	r := httptest.NewRequest(http.MethodPost, "/", &zipped)
 	r.Header.Set("Content-Encoding", "gzip")
 	q, err := readRequest(r)
 	if err != nil || q.text != "SELECT 1" {
@@ -98,7 +98,7 @@ func FuzzReadRequest(f *testing.F) {
 	f.Add("query=INSERT+INTO+t+FORMAT+Native", "\x82")
 	f.Add("param_x=%27&max_threads=1", "SELECT {x:String}")
 	f.Fuzz(func(t *testing.T, query, body string) {
-		r := &http.Request{Method: "POST", URL: &url.URL{Path: "/", RawQuery: query}, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+		r := &http.Request{Method: http.MethodPost, URL: &url.URL{Path: "/", RawQuery: query}, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
 		q, err := readRequest(r)
 		if err != nil {
 			return

@@ -62,7 +62,7 @@ func serve(t *testing.T, lib *chdb.Lib) *endpoint {
 // answer.
 func (e *endpoint) ask(t *testing.T, query url.Values, body string) (int, string, string) {
 	t.Helper()
-	req, err := http.NewRequest("POST", e.address+"/?"+query.Encode(), strings.NewReader(body))
+	req, err := http.NewRequest(http.MethodPost, e.address+"/?"+query.Encode(), strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func testCallers(t *testing.T, e *endpoint) {
 		"key in header": {"/", http.Header{"X-Clickhouse-User": {chdb.User}, "X-Clickhouse-Key": {"secret"}}, 200},
 		"other page":    {"/play", nil, 404},
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), "GET", e.address+test.path, bytes.NewReader([]byte("SELECT 1")))
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.address+test.path, bytes.NewReader([]byte("SELECT 1")))
 		if err != nil {
 			t.Fatal(err)
 		}
