@@ -1,26 +1,41 @@
 package mailbox
 
-import "waybill/schemas"
+import (
+	"iter"
+	"slices"
+
+	"waybill/schemas"
+)
 
 // changes is what a storing reader has not stored yet.
 type changes struct {
 	listed    bool // in State.touched
-	lists     bool // Waiting, Closing, Ended or Tombs
+	lists     bool // Closing, Ended or Tombs
 	gone      []schemas.Position
+	unwaited  []schemas.Position
 	recent    []Recent
-	forgotten []schemas.ID
+	forgotten bool
 }
 
 // Change is one user's difference between what is stored and what is folded.
 type Change struct {
 	User      *User
-	Lists     bool               // Waiting, Closing, Ended or Tombs differ: store them whole
-	Devices   []*Device          // new or changed
+	Lists     bool               // Closing, Ended or Tombs differ: store them whole
+	Devices   []DeviceChange     // new or changed
 	Pushes    []*Push            // new or changed; body only of new ones
 	New       []bool             // for each of Pushes: it has no row yet
 	Gone      []schemas.Position // stored pushes that have ended
-	Recent    []Recent           // push ids to add
-	Forgotten []schemas.ID       // push ids to remove
+	Waiting   []Waiting          // that have no row yet; they keep their bodies
+	Unwaited  []schemas.Position // stored ones that wait no more
+	Recent    []Recent           // push ids to add, where they still stand in User.Recent
+	Forgotten bool               // push ids older than the first of User.Remembered are to go
+}
+
+// DeviceChange is a device that differs from its row.
+type DeviceChange struct {
+	*Device
+	Place  int  // in User.Devices
+	Linked bool // session or route changed too, or it is new
 }
 
 // Track makes the state collect changes from now on. Without it nothing is
@@ -59,12 +74,19 @@ func (s *State) Changes() []Change {
 }
 
 func (u *User) take() Change {
-	c := Change{User: u, Lists: u.changes.lists, Gone: u.changes.gone, Recent: u.changes.recent, Forgotten: u.changes.forgotten}
+	x := u.changes
+	c := Change{User: u, Lists: x.lists, Gone: x.gone, Unwaited: x.unwaited, Recent: x.recent, Forgotten: x.forgotten}
 	u.changes = changes{}
 	for i := range u.Devices {
-		if d := &u.Devices[i]; d.changed {
-			d.changed = false
-			c.Devices = append(c.Devices, d)
+		if d := &u.Devices[i]; d.changed || d.linked {
+			c.Devices = append(c.Devices, DeviceChange{Device: d, Place: i, Linked: d.linked})
+			d.changed, d.linked = false, false
+		}
+	}
+	for _, w := range u.Waiting {
+		if !w.Push.stored {
+			c.Waiting = append(c.Waiting, w)
+			w.Push.stored = true
 		}
 	}
 	for _, p := range u.Pushes {
@@ -76,8 +98,33 @@ func (u *User) take() Change {
 	return c
 }
 
+// unwait takes a push out of Waiting. Its row there, if it has one, must go;
+// as a push that is due it has none yet.
+func (u *User) unwait(i int) *Push {
+	p := u.Waiting[i].Push
+	u.Waiting = slices.Delete(u.Waiting, i, i+1)
+	if p.stored {
+		u.changes.unwaited = append(u.changes.unwaited, p.Pos)
+	}
+	p.changed, p.stored = true, false
+	return p
+}
+
+// Remembered yields Recent, oldest first. Ids are forgotten in that order, so
+// the first one says which of all that were ever added are still known.
+func (u *User) Remembered() iter.Seq[Recent] {
+	return func(yield func(Recent) bool) {
+		for _, id := range u.recentOrder {
+			if !yield(u.Recent[id]) {
+				return
+			}
+		}
+	}
+}
+
 // Restore puts a stored user into the state: the storing reader's rows become
-// the fold's memory. Pushes must be sorted by position.
+// the fold's memory. Pushes, waiting ones and push ids must be sorted by
+// position.
 func (s *State) Restore(u *User, recent []Recent) {
 	for _, r := range recent {
 		if u.Recent == nil {
@@ -88,6 +135,9 @@ func (s *State) Restore(u *User, recent []Recent) {
 	}
 	for _, p := range u.Pushes {
 		p.stored = true
+	}
+	for _, w := range u.Waiting {
+		w.Push.stored = true
 	}
 	s.Users[u.Key] = u
 }

@@ -38,7 +38,8 @@ type Device struct {
 	MaxFrame uint32           // bytes; 0 = no limit
 	Since    int64            // broker time of its connected
 
-	changed bool
+	changed bool // cursor and gap, or what moves with each ack
+	linked  bool // the session or the route: at connects and ends only
 }
 
 // Connected says that the device has a route.
@@ -84,7 +85,7 @@ func (u *User) endRoute(i int, reason schemas.Reason) {
 	u.countTry(i)
 	d.Conn, d.Base, d.Adopt, d.ResumeAt, d.Resumed = schemas.ConnID{}, 0, 0, 0, false
 	d.Received, d.Progress, d.Window, d.MaxFrame, d.Since = 0, 0, 0, 0, 0
-	d.changed = true
+	d.linked = true
 }
 
 // countTry holds the connection against the push after the cursor, if the

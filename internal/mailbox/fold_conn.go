@@ -17,7 +17,7 @@ func (u *User) connected(pos schemas.Position, at int64, e *schemas.Event) {
 	}
 	i := u.deviceFor(e.Device)
 	d := &u.Devices[i]
-	d.changed = true
+	d.linked = true
 	session, install := schemas.IDFrom(e.Session), schemas.IDFrom(b.Install)
 	u.outlived(e)
 	if u.ended(session) {
@@ -175,7 +175,7 @@ func (u *User) sessionOver(at int64, e *schemas.Event, session schemas.ID, reaso
 	}
 	u.endRoute(i, reason)
 	d := &u.Devices[i]
-	d.Live, d.Leaving, d.GapFrom, d.GapTo, d.changed = false, 0, 0, 0, true
+	d.Live, d.Leaving, d.GapFrom, d.GapTo, d.linked = false, 0, 0, 0, true
 	for _, p := range slices.Clone(u.Pushes) {
 		u.drop(p, i)
 	}

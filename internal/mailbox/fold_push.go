@@ -18,7 +18,6 @@ func (u *User) pushed(pos schemas.Position, at int64, e *schemas.Event) {
 	ttl := b.Ttl * 1000
 	if b.DeliverAt > 0 && p.Never == 0 {
 		u.Waiting = append(u.Waiting, Waiting{Push: p, Due: b.DeliverAt, TTL: ttl})
-		u.changes.lists = true
 		return
 	}
 	u.due(p, at, ttl)
@@ -88,20 +87,17 @@ func (u *User) released(pos schemas.Position, at int64, e *schemas.Event) {
 	if i < 0 {
 		return
 	}
-	w := u.Waiting[i]
-	u.Waiting = slices.Delete(u.Waiting, i, i+1)
-	u.changes.lists = true
-	w.Push.Pos = pos
-	u.due(w.Push, at, w.TTL)
+	ttl := u.Waiting[i].TTL
+	p := u.unwait(i)
+	p.Pos = pos
+	u.due(p, at, ttl)
 }
 
 func (u *User) cancelAsked(at int64, e *schemas.Event) {
 	id := schemas.IDFrom(e.CancelAsked.GetPushId())
 	if i := slices.IndexFunc(u.Waiting, func(w Waiting) bool { return w.Push.ID == id }); i >= 0 {
 		// It keeps the position of pushed, which older pushes may follow.
-		p := u.Waiting[i].Push
-		u.Waiting = slices.Delete(u.Waiting, i, i+1)
-		u.changes.lists = true
+		p := u.unwait(i)
 		p.Never, p.Since, p.Dead = schemas.Reason_REASON_CANCELED, at, at
 		j, _ := u.at(p.Pos)
 		u.Pushes = slices.Insert(u.Pushes, j, p)
@@ -160,5 +156,5 @@ func (u *User) dropRecent() {
 	id := u.recentOrder[0]
 	u.recentOrder = u.recentOrder[1:]
 	delete(u.Recent, id)
-	u.changes.forgotten = append(u.changes.forgotten, id)
+	u.changes.forgotten = true
 }

@@ -51,14 +51,17 @@ func (d *Device) check() error {
 }
 
 func (u *User) checkBounds() error {
-	for name, n := range map[string][2]int{
-		"closing":    {len(u.Closing), maxClosing},
-		"ended":      {len(u.Ended), maxEnded},
-		"tombstones": {len(u.Tombs), maxTombs},
-		"push ids":   {len(u.Recent), maxRecent},
+	for _, x := range [...]struct {
+		name     string
+		n, bound int
+	}{
+		{"closing", len(u.Closing), maxClosing},
+		{"ended", len(u.Ended), maxEnded},
+		{"tombstones", len(u.Tombs), maxTombs},
+		{"push ids", len(u.Recent), maxRecent},
 	} {
-		if n[0] > n[1] {
-			return fmt.Errorf("%d %s, at most %d", n[0], name, n[1])
+		if x.n > x.bound {
+			return fmt.Errorf("%d %s, at most %d", x.n, x.name, x.bound)
 		}
 	}
 	return nil

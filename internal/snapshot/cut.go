@@ -1,0 +1,136 @@
+package snapshot
+
+import (
+	"waybill/internal/eventlog"
+	"waybill/internal/mailbox"
+	"waybill/schemas"
+)
+
+// Snapshot is the fold of one partition and its place in the log, as they are
+// stored or have grown since. It belongs to one goroutine.
+type Snapshot struct {
+	Topic     string
+	Partition int32
+
+	State   *mailbox.State
+	Serials *eventlog.Serials
+	// Next is the offset that the rows are as of, where the log is read on;
+	// 0 = nothing is stored.
+	Next int64
+
+	ids idCount
+}
+
+// Cut is what one flush stores: the changes of the log from one offset up to
+// before another. It shares nothing with the state that a later event changes.
+type Cut struct {
+	Topic     string
+	Partition int32
+	From, To  int64
+
+	term, at int64
+	sealed   bool
+	serials  []byte
+
+	devices  deviceColumns
+	sessions sessionColumns
+	routes   routeColumns
+
+	pushes     pushColumns
+	moving     movingColumns
+	gone       positions
+	debts      debtColumns
+	waiting    waitingColumns
+	unwaited   positions
+	lists      listColumns
+	recent     []recentColumns
+	recentAnew bool
+	known      int // push ids, where recent is written anew
+
+	bodies []*mailbox.Push // new ones, whose bodies may go once they are stored
+}
+
+// Cut takes the changes of the state since the last cut. The caller has folded
+// everything before the offset next, and brought the serials up to it. If the
+// cut cannot be stored in the end, the snapshot must be loaded anew.
+func (s *Snapshot) Cut(next int64) *Cut {
+	c := &Cut{
+		Topic: s.Topic, Partition: s.Partition, From: s.Next, To: next,
+		term: int64(s.State.Term), sealed: s.State.Sealed, at: s.Serials.Time(), serials: s.Serials.Encode(nil),
+	}
+	recent := recentColumns{}
+	behind := schemas.At(eventlog.Epoch(s.Topic), next)
+	for _, x := range s.State.Changes() {
+		c.add(&x)
+		recent.addChange(&x, behind)
+	}
+	c.recent = []recentColumns{recent}
+	if s.ids.stored+len(recent.users) > s.ids.limit {
+		c.recent, c.recentAnew = rewriteRecent(s.State), true
+		for i := range c.recent {
+			c.known += len(c.recent[i].users)
+		}
+	}
+	return c
+}
+
+func (c *Cut) add(x *mailbox.Change) {
+	for _, d := range x.Devices {
+		c.devices.add(x.User, d)
+		if d.Linked {
+			c.sessions.add(x.User, d)
+			c.routes.add(x.User, d)
+		}
+	}
+	for i, p := range x.Pushes {
+		c.debts.addAll(x.User, p, x.New[i])
+		if !x.New[i] {
+			c.moving.add(x.User, p)
+			continue
+		}
+		c.pushes.add(x.User, p)
+		c.bodies = append(c.bodies, p)
+	}
+	c.gone.addAll(x.User, x.Gone)
+	for _, w := range x.Waiting {
+		c.waiting.add(x.User, w)
+	}
+	c.unwaited.addAll(x.User, x.Unwaited)
+	if x.Lists {
+		c.lists.add(x.User)
+	}
+}
+
+// Rows is how many rows the cut writes or deletes, about.
+func (c *Cut) Rows() int {
+	n := len(c.devices.place) + len(c.sessions.place) + len(c.routes.place) + len(c.routes.gone.place) +
+		len(c.pushes.positions) + len(c.moving.positions) + 2*len(c.gone.positions) + len(c.debts.positions) +
+		len(c.waiting.positions) + len(c.unwaited.positions) +
+		len(c.lists.closing.place) + len(c.lists.ended.place) + len(c.lists.tombs.place)
+	return n + 1
+}
+
+// Stored says that the cut has been committed: the snapshot's rows are as of
+// its end, and the bodies of pushes that are stored are let go. A storing
+// reader needs them no more; those of waiting pushes stay.
+func (s *Snapshot) Stored(c *Cut) {
+	s.Next = c.To
+	if c.recentAnew {
+		s.ids.rewritten(c.known)
+	} else if len(c.recent) > 0 {
+		s.ids.stored += len(c.recent[0].users)
+	}
+	for _, p := range c.bodies {
+		p.Body = nil
+	}
+}
+
+// DropBodies lets go the bodies of all stored pushes: for a storing reader that
+// has just loaded them.
+func (s *Snapshot) DropBodies() {
+	for _, u := range s.State.Users {
+		for _, p := range u.Pushes {
+			p.Body = nil
+		}
+	}
+}

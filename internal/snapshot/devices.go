@@ -1,0 +1,106 @@
+package snapshot
+
+import (
+	"waybill/internal/mailbox"
+	"waybill/schemas"
+)
+
+// deviceColumns are rows of devices: what moves with acks.
+type deviceColumns struct {
+	places
+	cursors, received, progress, marks, gapFrom, gapTo []int64
+	resumed                                            []bool
+	names                                              []string
+}
+
+func (c *deviceColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
+	c.places.add(u, d.Place)
+	c.cursors = append(c.cursors, int64(d.Cursor))
+	c.received = append(c.received, int64(d.Received))
+	c.progress = append(c.progress, d.Progress)
+	c.marks = append(c.marks, int64(d.UplinkMark))
+	c.gapFrom = append(c.gapFrom, int64(d.GapFrom))
+	c.gapTo = append(c.gapTo, int64(d.GapTo))
+	c.resumed = append(c.resumed, d.Resumed)
+	c.names = append(c.names, text(d.Name))
+}
+
+func (c *deviceColumns) queue(b *batch) {
+	if len(c.place) > 0 {
+		b.add(sqlDevices, c.apps, c.users, c.place, c.cursors, c.received, c.progress,
+			c.marks, c.gapFrom, c.gapTo, c.resumed, c.names)
+	}
+}
+
+func (l *loader) devices() error {
+	var cursor, received, progress, mark, gapFrom, gapTo int64
+	var resumed bool
+	var name string
+	return l.rows(sqlLoadDevices, func(u *mailbox.User, place int) error {
+		d := &mailbox.Device{
+			Name: untext(name), Cursor: schemas.Position(cursor), Received: schemas.Position(received), Progress: progress,
+			UplinkMark: uint64(mark), GapFrom: schemas.Position(gapFrom), GapTo: schemas.Position(gapTo), Resumed: resumed,
+		}
+		if place != len(u.Devices) {
+			return errorOf(u, "device %q has place %d, not %d", d.Name, place, len(u.Devices))
+		}
+		u.Devices = append(u.Devices, *d)
+		return nil
+	}, &cursor, &received, &progress, &mark, &gapFrom, &gapTo, &resumed, &name)
+}
+
+// sessionColumns are rows of sessions: what a login brings.
+type sessionColumns struct {
+	places
+	sessions, installs       [][16]byte
+	began, loginAt, counts   []int64
+	leaving                  []int32
+	live                     []bool
+	platforms, clientVersion []string
+}
+
+func (c *sessionColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
+	c.places.add(u, d.Place)
+	c.sessions = append(c.sessions, d.Session)
+	c.installs = append(c.installs, d.Install)
+	c.began = append(c.began, d.SessionTime)
+	c.loginAt = append(c.loginAt, int64(d.LoginAt))
+	c.counts = append(c.counts, int64(d.Count))
+	c.leaving = append(c.leaving, int32(d.Leaving))
+	c.live = append(c.live, d.Live)
+	c.platforms = append(c.platforms, text(d.Platform))
+	c.clientVersion = append(c.clientVersion, text(d.Version))
+}
+
+func (c *sessionColumns) queue(b *batch) {
+	if len(c.place) > 0 {
+		b.add(sqlSessions, c.apps, c.users, c.place, c.sessions, c.installs, c.began, c.loginAt,
+			c.counts, c.leaving, c.live, c.platforms, c.clientVersion)
+	}
+}
+
+func (l *loader) sessions() error {
+	var session, install [16]byte
+	var began, loginAt, count int64
+	var leaving int32
+	var live bool
+	var platform, version string
+	return l.rows(sqlLoadSessions, func(u *mailbox.User, place int) error {
+		d, err := deviceAt(u, place)
+		if err != nil {
+			return err
+		}
+		d.Session, d.Install, d.SessionTime, d.LoginAt = session, install, began, schemas.Position(loginAt)
+		d.Count, d.Leaving, d.Live = uint64(count), schemas.Reason(leaving), live
+		d.Platform, d.Version = untext(platform), untext(version)
+		return nil
+	}, &session, &install, &began, &loginAt, &count, &leaving, &live, &platform, &version)
+}
+
+// deviceAt is the device of a row that belongs to one.
+func deviceAt(u *mailbox.User, place int) (*mailbox.Device, error) {
+	if place < 0 || place >= len(u.Devices) {
+		return nil, errorOf(u, "there is no device with place %d", place)
+	}
+	return &u.Devices[place], nil
+}

@@ -1,0 +1,130 @@
+package snapshot
+
+import (
+	"waybill/internal/mailbox"
+	"waybill/schemas"
+)
+
+// listColumns are the short lists of a user. They are kept in order by place:
+// rows beyond a list's end go, and those that differ are written.
+type listColumns struct {
+	closing closingColumns
+	ended   endedColumns
+	tombs   tombColumns
+	// The place behind the last one, for each user.
+	closingEnd, endedEnd, tombsEnd places
+}
+
+func (c *listColumns) add(u *mailbox.User) {
+	c.closingEnd.add(u, len(u.Closing))
+	c.endedEnd.add(u, len(u.Ended))
+	c.tombsEnd.add(u, len(u.Tombs))
+	for i := range u.Closing {
+		c.closing.add(u, i)
+	}
+	for i := range u.Ended {
+		c.ended.add(u, i)
+	}
+	for i := range u.Tombs {
+		c.tombs.add(u, i)
+	}
+}
+
+func (c *listColumns) queue(b *batch) {
+	c.closingEnd.queue(b, sqlClosingEnd)
+	c.endedEnd.queue(b, sqlEndedEnd)
+	c.tombsEnd.queue(b, sqlTombsEnd)
+	c.closing.queue(b)
+	c.ended.queue(b)
+	c.tombs.queue(b)
+}
+
+type closingColumns struct {
+	places
+	conns
+	devices []string
+	reasons []int32
+}
+
+func (c *closingColumns) add(u *mailbox.User, i int) {
+	x := &u.Closing[i]
+	c.places.add(u, i)
+	c.conns.add(x.Conn)
+	c.devices, c.reasons = append(c.devices, text(x.Device)), append(c.reasons, int32(x.Reason))
+}
+
+func (c *closingColumns) queue(b *batch) {
+	if len(c.reasons) > 0 {
+		b.add(sqlClosing, c.apps, c.users, c.place, c.gates, c.incarnations, c.connections, c.devices, c.reasons)
+	}
+}
+
+func (l *loader) closing() error {
+	var gate, incarnation, connection int64
+	var device string
+	var reason int32
+	return l.rows(sqlLoadClosing, func(u *mailbox.User, _ int) error {
+		u.Closing = append(u.Closing, mailbox.Closing{
+			Device: untext(device), Conn: conn(gate, incarnation, connection), Reason: schemas.Reason(reason),
+		})
+		return nil
+	}, &gate, &incarnation, &connection, &device, &reason)
+}
+
+type endedColumns struct {
+	places
+	sessions [][16]byte
+	at       []int64
+	devices  []string
+	reasons  []int32
+}
+
+func (c *endedColumns) add(u *mailbox.User, i int) {
+	x := &u.Ended[i]
+	c.places.add(u, i)
+	c.sessions, c.at = append(c.sessions, x.Session), append(c.at, x.Time)
+	c.devices, c.reasons = append(c.devices, text(x.Device)), append(c.reasons, int32(x.Reason))
+}
+
+func (c *endedColumns) queue(b *batch) {
+	if len(c.at) > 0 {
+		b.add(sqlEnded, c.apps, c.users, c.place, c.sessions, c.at, c.devices, c.reasons)
+	}
+}
+
+func (l *loader) ended() error {
+	var session [16]byte
+	var at int64
+	var device string
+	var reason int32
+	return l.rows(sqlLoadEnded, func(u *mailbox.User, _ int) error {
+		u.Ended = append(u.Ended, mailbox.Ended{Session: session, Device: untext(device), Reason: schemas.Reason(reason), Time: at})
+		return nil
+	}, &session, &at, &device, &reason)
+}
+
+type tombColumns struct {
+	places
+	ids [][16]byte
+	at  []int64
+}
+
+func (c *tombColumns) add(u *mailbox.User, i int) {
+	c.places.add(u, i)
+	c.ids, c.at = append(c.ids, u.Tombs[i].ID), append(c.at, u.Tombs[i].Time)
+}
+
+func (c *tombColumns) queue(b *batch) {
+	if len(c.at) > 0 {
+		b.add(sqlTombs, c.apps, c.users, c.place, c.ids, c.at)
+	}
+}
+
+func (l *loader) tombs() error {
+	var id [16]byte
+	var at int64
+	return l.rows(sqlLoadTombs, func(u *mailbox.User, _ int) error {
+		u.Tombs = append(u.Tombs, mailbox.Tomb{ID: id, Time: at})
+		return nil
+	}, &id, &at)
+}

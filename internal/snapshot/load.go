@@ -1,0 +1,139 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"waybill/internal/eventlog"
+	"waybill/internal/mailbox"
+	"waybill/schemas"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// DB begins transactions: a connection or a pool.
+type DB interface {
+	BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error)
+}
+
+// Load reads the partition's fold and its place in the log, all as of one
+// moment. Where nothing is stored yet, the snapshot is empty and Next is 0.
+func Load(ctx context.Context, db DB, topic string, partition int32) (*Snapshot, error) {
+	s := &Snapshot{Topic: topic, Partition: partition, State: mailbox.New(), Serials: new(eventlog.Serials)}
+	opts := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pgx.BeginTxFunc(ctx, db, opts, func(tx pgx.Tx) error {
+		l := &loader{ctx: ctx, tx: tx, partition: partition, users: make(map[string]*loading)}
+		return l.load(s)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load snapshot of %s/%d: %w", topic, partition, err)
+	}
+	return s, nil
+}
+
+// loader puts rows together to users.
+type loader struct {
+	ctx       context.Context // of this one load
+	tx        pgx.Tx
+	partition int32
+	users     map[string]*loading
+	last      *loading // of the row before: rows of one user stand together
+}
+
+// loading is a user on its way into the state.
+type loading struct {
+	user   *mailbox.User
+	recent storedRecent
+}
+
+func (l *loader) load(s *Snapshot) error {
+	if found, err := l.projection(s); err != nil || !found {
+		return err
+	}
+	for _, table := range []func() error{
+		l.devices, l.sessions, l.routes, l.closing, l.ended, l.pushes, l.debts, l.waiting, l.tombs,
+	} {
+		if err := table(); err != nil {
+			return err
+		}
+	}
+	var err error
+	if s.ids, err = l.recent(); err != nil {
+		return err
+	}
+	for _, u := range l.users {
+		s.State.Restore(u.user, u.recent.known())
+	}
+	return nil
+}
+
+// projection reads the place in the log; false where there is none yet.
+func (l *loader) projection(s *Snapshot) (bool, error) {
+	var term, at int64
+	var serials []byte
+	err := l.tx.QueryRow(l.ctx, sqlLoadProjection, l.partition, s.Topic).Scan(&s.Next, &term, &at, &s.State.Sealed, &serials)
+	if errors.Is(err, pgx.ErrNoRows) {
+		s.ids.rewritten(0)
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("load projection: %w", err)
+	}
+	s.State.Term = schemas.Position(term)
+	return true, s.Serials.Decode(serials)
+}
+
+// rows runs a statement whose first three columns are app, user_name and place;
+// the others go to targets, and add takes each row from there.
+func (l *loader) rows(sql string, add func(u *mailbox.User, place int) error, targets ...any) error {
+	rows, err := l.tx.Query(l.ctx, sql, l.partition)
+	if err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	var app, user string
+	var place int
+	_, err = pgx.ForEachRow(rows, append([]any{&app, &user, &place}, targets...), func() error {
+		return add(l.user(app, user), place)
+	})
+	if err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	return nil
+}
+
+func (l *loader) user(app, name string) *mailbox.User {
+	app, name = untext(app), untext(name)
+	if l.last == nil || l.last.user.App != app || l.last.user.Name != name {
+		l.last = l.find(app, name)
+	}
+	return l.last.user
+}
+
+// byKey is the user of a row that names it by key.
+func (l *loader) byKey(key string) (*loading, error) {
+	if u := l.users[key]; u != nil {
+		return u, nil
+	}
+	app, name, ok := strings.Cut(key, "/")
+	if !ok {
+		return nil, fmt.Errorf("user %q: there is no app before a slash", key)
+	}
+	return l.find(app, name), nil
+}
+
+func (l *loader) find(app, name string) *loading {
+	key := string(schemas.Key(app, name))
+	u := l.users[key]
+	if u == nil {
+		u = &loading{user: &mailbox.User{Key: key, App: app, Name: name}}
+		l.users[key] = u
+	}
+	return u
+}
+
+// errorOf is about rows that do not fit together.
+func errorOf(u *mailbox.User, format string, args ...any) error {
+	return fmt.Errorf("user %q: %w", u.Key, fmt.Errorf(format, args...))
+}

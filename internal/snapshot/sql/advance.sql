@@ -1,0 +1,4 @@
+-- The fence: one row, or the projection does not stand where the flush begins.
+UPDATE projection
+SET (next, term, at, sealed, serials) = ($3, $4, $5, $6, $7)
+WHERE partition = $1 AND topic = $2 AND next = $8
