@@ -22,7 +22,7 @@ func (c *conn) handleHeartbeat(h wire.Header, body []byte) {
 		return
 	}
 	c.ok(h)
-	c.acknowledge(m.Cursor, c.acks.received)
+	c.acknowledge(m.Cursor, 0)
 }
 
 // acknowledge notes a cursor. One that is newer than what was written on this

@@ -12,13 +12,11 @@ type acks struct {
 // newAcks begins at the cursor that stands in `connected`.
 func newAcks(cursor uint64) acks { return acks{cursor: cursor, logged: cursor} }
 
-// note takes a word of the device. A cursor that goes back says nothing new.
+// note takes a word of the device. Both only move on: a cursor that goes back
+// says nothing new, and received ends when the cursor has reached it.
 func (a *acks) note(cursor, received uint64) {
-	if cursor < a.cursor {
-		return
-	}
-	a.cursor = cursor
-	if a.received = received; received <= cursor {
+	a.cursor = max(a.cursor, cursor)
+	if a.received = max(a.received, received); a.received <= a.cursor {
 		a.received = 0
 	}
 }

@@ -22,15 +22,14 @@ const (
 	afterStop = time.Second
 )
 
-// farewellFor names the reasons after which a device does something else than
-// resume at once.
+// farewellFor is the gate's half of the table in docs/protocol.md §9.
 func farewellFor(r schemas.Reason) farewell {
 	switch r {
 	case schemas.Reason_REASON_BAD_TOKEN, schemas.Reason_REASON_UNKNOWN_APP, schemas.Reason_REASON_KICKED,
-		schemas.Reason_REASON_REVOKED, schemas.Reason_REASON_LOGGED_OUT, schemas.Reason_REASON_IDENTIFIED,
-		schemas.Reason_REASON_REPLACED_SESSION, schemas.Reason_REASON_UNKNOWN_VERSION, schemas.Reason_REASON_UNKNOWN_FLAG:
+		schemas.Reason_REASON_REVOKED, schemas.Reason_REASON_LOGGED_OUT:
 		return farewell{stay: true}
-	case schemas.Reason_REASON_BAD_FRAME, schemas.Reason_REASON_FRAME_TOO_LARGE, schemas.Reason_REASON_BAD_BODY,
+	case schemas.Reason_REASON_BAD_FRAME, schemas.Reason_REASON_UNKNOWN_VERSION, schemas.Reason_REASON_UNKNOWN_FLAG,
+		schemas.Reason_REASON_FRAME_TOO_LARGE, schemas.Reason_REASON_BAD_BODY,
 		schemas.Reason_REASON_NOT_LOGGED_IN, schemas.Reason_REASON_SECOND_LOGIN, schemas.Reason_REASON_LOGIN_TIMEOUT:
 		return farewell{after: afterFault}
 	case schemas.Reason_REASON_BUSY:

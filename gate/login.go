@@ -80,7 +80,7 @@ func (c *conn) enter(h wire.Header, hello *schemas.Hello, t *schemas.Ticket) {
 	c.who, c.session, c.install = identity{t.App, t.User, t.Device}, schemas.IDFrom(t.Session), schemas.IDFrom(hello.Install)
 	c.gap, c.acks, c.zstd = NewGap(hello.Cursor), newAcks(hello.Cursor), hello.Zstd
 	c.entry = &entry{request: h, ticket: t, answer: &schemas.Welcome{
-		Session: t.Session, Heartbeat: c.gate.cfg.Heartbeat.Milliseconds(), Limits: limits, Zstd: hello.Zstd,
+		Session: t.Session, Heartbeat: c.gate.cfg.Heartbeat.Milliseconds(), Limits: limits, Zstd: true,
 	}}
 	c.state, c.number = stateEntering, c.gate.numbers.Add(1)
 	c.extend(c.gate.cfg.LoginTimeout)
