@@ -1,10 +1,14 @@
 package ingest
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -67,4 +71,55 @@ func BenchmarkTake(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*100), "ns/push")
+}
+
+// A push on a stream over loopback HTTP, client and broker included: 4 streams.
+func BenchmarkStream(b *testing.B) {
+	w := newWorld(b)
+	s, _ := w.serve()
+	const streams = 4
+	b.ReportAllocs()
+	b.ResetTimer()
+	var all sync.WaitGroup
+	for range streams {
+		all.Go(func() { streamLines(b, s, b.N/streams+1) })
+	}
+	all.Wait()
+}
+
+// streamLines sends the same line n times and counts the answers.
+func streamLines(b *testing.B, s *Server, n int) {
+	line := []byte(benchBody(1) + "\n")
+	body, send := io.Pipe()
+	req, err := http.NewRequest(http.MethodPost, "http://"+s.Addr()+"/v1/pushes", body)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	req.Header.Set("Authorization", "Bearer "+cityKey)
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	defer resp.Body.Close()
+	go func() {
+		out := bufio.NewWriterSize(send, 16<<10)
+		for range n {
+			_, _ = out.Write(line)
+		}
+		_ = out.Flush()
+		_ = send.Close()
+	}()
+	answers := bufio.NewScanner(resp.Body)
+	for ; answers.Scan(); n-- {
+		if !bytes.Contains(answers.Bytes(), []byte(`"accepted"`)) {
+			b.Error(answers.Text())
+			return
+		}
+	}
+	if n != 0 {
+		b.Errorf("%d lines without an answer: %v", n, answers.Err())
+	}
 }
