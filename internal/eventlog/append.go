@@ -71,6 +71,9 @@ func (l *Log) NewAppender(cfg AppenderConfig) (*Appender, error) {
 		// What was accepted is retried for ever, or the serials after it would be
 		// in the log while it is not.
 		kgo.UnknownTopicRetries(-1),
+		kgo.ProducerOnDataLossDetected(func(topic string, partition int32) {
+			l.cfg.Log.Error("the broker lost track of this producer: repeats may follow", "topic", topic, "partition", partition)
+		}),
 	)...)
 	if err != nil {
 		return nil, fmt.Errorf("open appender: %w", err)
@@ -134,13 +137,16 @@ func (a *Appender) append(r *Record, done func(Appended, error)) (refusal, error
 	if err != nil {
 		return refusedUnknown, err
 	}
-	p, err := parts.choose(r)
+	q := a.pool.Get().(*pending)
+	p, err := parts.choose(r, &q.rec)
 	if err != nil {
+		a.recycle(q)
 		return refusedUnknown, err
 	}
 	urgent := r.Urgent && a.cfg.Linger > 0
 	known := urgent && a.knows(parts)
-	if reason, err := p.add(r, done); err != nil {
+	if reason, err := p.add(r, q, done); err != nil {
+		a.recycle(q)
 		return reason, err
 	}
 	if urgent {

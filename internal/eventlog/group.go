@@ -35,7 +35,7 @@ const (
 	heartbeats        = 5 // in a session
 	leaveWait         = 2 * time.Second
 	// newTopicsAfter is how soon a topic with a prefix is seen after its birth.
-	newTopicsAfter = 5 * time.Second
+	newTopicsAfter = 2 * time.Second
 )
 
 func (c *GroupConfig) setDefaults() {

@@ -54,9 +54,10 @@ func newPending() *pending {
 // bytes), less the batch's own head and a record's lengths.
 const maxRecord = 1_000_012 - 512
 
-// add is Append for this partition. Everything from the bound to the client
-// happens under the lock.
-func (p *part) add(r *Record, done func(Appended, error)) (refusal, error) {
+// add is Append for this partition, with an unused pending, which is the
+// partition's unless it refuses. Everything from the bound to the client happens
+// under the lock.
+func (p *part) add(r *Record, q *pending, done func(Appended, error)) (refusal, error) {
 	size := sizeOf(r)
 	if size > maxRecord {
 		return refusedTooLarge, fmt.Errorf("append to %s: %w: %d bytes, at most %d", r.Topic, ErrTooLarge, size, maxRecord)
@@ -71,7 +72,6 @@ func (p *part) add(r *Record, done func(Appended, error)) (refusal, error) {
 		return reason, reason.err(p)
 	}
 	p.serial++
-	q := p.a.pool.Get().(*pending)
 	q.fill(p, r, done)
 	q.at, q.size = now, size
 	p.push(q)

@@ -111,8 +111,9 @@ func (p *Partition) place(offset int64) error {
 // was asked for, or retention overtook the reader. It stays true.
 func (p *Partition) Jumped() bool { return p.jumped.Load() }
 
-// Offset after the last batch that was handed out; before the first one, where
-// reading began. For any goroutine.
+// Offset after the last batch that was handed out, or a moment earlier; before
+// the first one, where reading began: who must know exactly, looks at Batch.Next.
+// For any goroutine.
 func (p *Partition) Offset() int64 { return p.next.Load() }
 
 // Next waits for the next batch. Its error is ctx's cause, or ErrLost.

@@ -23,7 +23,8 @@ func keyHash(topic string) kgo.TopicPartitioner {
 	return kgo.StickyKeyPartitioner(nil).ForTopic(topic)
 }
 
-func (t *parts) choose(r *Record) (*part, error) {
+// choose finds the record's partition; probe is any record, to be overwritten.
+func (t *parts) choose(r *Record, probe *kgo.Record) (*part, error) {
 	n := int32(len(t.parts))
 	switch {
 	case r.Partition >= 0 && r.Partition < n:
@@ -35,7 +36,8 @@ func (t *parts) choose(r *Record) (*part, error) {
 	case r.Key == nil:
 		return nil, fmt.Errorf("append to %s: %w: it has neither key nor number", t.topic, ErrNoPartition)
 	}
-	return t.parts[t.hash.Partition(&kgo.Record{Key: r.Key}, int(n))], nil
+	probe.Key = r.Key
+	return t.parts[t.hash.Partition(probe, int(n))], nil
 }
 
 // lookupWait is how long an Append to an unprepared topic waits for the

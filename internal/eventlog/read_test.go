@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"time"
 
 	"waybill/schemas"
 
@@ -191,51 +190,6 @@ func TestFaultsOfReading(t *testing.T) {
 	held.entries(1)
 }
 
-// A reader that takes nothing fills its own queue only.
-func TestSlowReaderIsPaused(t *testing.T) {
-	l := startBroker(t).open(Config{})
-	a := appender(t, l, AppenderConfig{MaxPerPartition: 4 * pauseAt, Deadline: time.Hour})
-	const n = 3 * pauseAt
-	for i := range n {
-		if err := a.Append(event(userOf(0), i), nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := a.Flush(within(t)); err != nil {
-		t.Fatal(err)
-	}
-	parts, release := make(chan *Partition, 1), make(chan struct{})
-	done := make(chan int, 1)
-	serve(t, l, EventsTopic, 0, func(ctx context.Context, p *Partition) error {
-		if err := p.Start(FromStart, nil); err != nil {
-			return err
-		}
-		parts <- p
-		<-release
-		total := 0
-		for total < n {
-			b, err := p.Next(ctx)
-			if err != nil {
-				return err
-			}
-			total += len(b.Entries)
-		}
-		done <- total
-		return nil
-	})
-	p := signal(t, parts, "start")
-	for paused := false; !paused; {
-		signal(t, time.After(time.Millisecond), "tick")
-		p.mu.Lock()
-		paused = p.paused
-		p.mu.Unlock()
-	}
-	close(release)
-	if total := signal(t, done, "all records"); total != n {
-		t.Errorf("read %d records, want %d", total, n)
-	}
-}
-
 func TestServedAgainAfterError(t *testing.T) {
 	l := startBroker(t).open(Config{})
 	a := appender(t, l, AppenderConfig{})
@@ -314,55 +268,9 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// The watchdog speaks once, unless the function says that it is alive.
-func TestWatchdog(t *testing.T) {
-	stuck := make(chan int32, 10)
-	l := startBroker(t).open(Config{
-		Stuck:   20 * time.Millisecond,
-		OnStuck: func(_ string, partition int32, _ time.Duration) { stuck <- partition },
-	})
-	a := appender(t, l, AppenderConfig{})
-	must(t, a, event(userOf(1), 1))
-	serve(t, l, EventsTopic, 1, func(ctx context.Context, p *Partition) error {
-		if err := p.Start(FromStart, nil); err != nil {
-			return err
-		}
-		<-ctx.Done()
-		return nil
-	})
-	if p := signal(t, stuck, "watchdog"); p != 1 {
-		t.Errorf("partition %d is stuck", p)
-	}
-}
-
-func TestAliveIsNotStuck(t *testing.T) {
-	stuck := make(chan int32, 10)
-	l := startBroker(t).open(Config{
-		Stuck:   50 * time.Millisecond,
-		OnStuck: func(_ string, partition int32, _ time.Duration) { stuck <- partition },
-	})
-	a := appender(t, l, AppenderConfig{})
-	must(t, a, event(userOf(0), 1))
-	done := make(chan struct{})
-	serve(t, l, EventsTopic, 0, func(ctx context.Context, p *Partition) error {
-		if err := p.Start(FromStart, nil); err != nil {
-			return err
-		}
-		p.Alive()
-		p.alive.Add(int64(time.Hour)) // as if it were said again and again
-		signal(t, time.After(200*time.Millisecond), "four times as long")
-		close(done)
-		return nil
-	})
-	signal(t, done, "function")
-	if len(stuck) > 0 {
-		t.Error("a partition that said it was alive is stuck")
-	}
-}
-
 func BenchmarkRead(b *testing.B) {
 	l := startBroker(b).open(Config{})
-	a := appender(b, l, AppenderConfig{MaxPerPartition: 1 << 22, MaxBytesPerPartition: 1 << 31, Deadline: time.Hour})
+	a := appender(b, l, AppenderConfig{MaxPerPartition: 1 << 22, MaxBytesPerPartition: 1 << 31, Deadline: 1 << 60})
 	user := userOf(0)
 	for n := range b.N {
 		if err := a.Append(event(user, n), nil); err != nil {
@@ -391,4 +299,46 @@ func BenchmarkRead(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+}
+
+// A function that breaks off goes on where it was, while the client has fetched
+// far ahead: not one record is skipped or seen twice.
+func TestBreakingOffKeepsOrder(t *testing.T) {
+	l := startBroker(t).open(Config{})
+	a := appender(t, l, AppenderConfig{MaxPerPartition: 1 << 20})
+	const n = 4 * maxBatch
+	for i := range n {
+		if err := a.Append(event(userOf(0), i), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Flush(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	var read []uint64 // by one call of the function at a time
+	next := FromStart
+	done := make(chan struct{})
+	serve(t, l, EventsTopic, 0, func(ctx context.Context, p *Partition) error {
+		if err := p.Start(next, nil); err != nil {
+			return err
+		}
+		for calls := 0; len(read) < n; calls++ {
+			if calls == 2 {
+				return errors.New("breaking off")
+			}
+			b, err := p.Next(ctx)
+			if err != nil {
+				return err
+			}
+			read, next = append(read, cursors(b)...), b.Next
+		}
+		close(done)
+		return nil
+	})
+	signal(t, done, "all records")
+	for i, got := range read {
+		if got != uint64(i) {
+			t.Fatalf("record %d is %d", i, got)
+		}
+	}
 }

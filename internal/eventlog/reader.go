@@ -60,10 +60,14 @@ type reader struct {
 
 	mu    sync.Mutex
 	parts map[place]*Partition // those that are fetched
+	// What is fetched changes between two polls only, on the poll's goroutine:
+	// what a poll brings then belongs to whoever was served when it began.
+	changes []func()
+	wake    context.CancelFunc // ends the poll that runs; set by the poll loop
 }
 
 func (l *Log) newReader(f Fetch) (*reader, error) {
-	r := &reader{log: l, parts: make(map[place]*Partition)}
+	r := &reader{log: l, parts: make(map[place]*Partition), wake: func() {}}
 	var err error
 	if r.client, err = kgo.NewClient(l.options(f.options()...)...); err != nil {
 		return nil, fmt.Errorf("open reader: %w", err)
@@ -83,17 +87,41 @@ func (r *reader) close() {
 // run is the poll loop. It never waits for a partition.
 func (r *reader) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		fetches := r.client.PollFetches(ctx)
-		if fetches.IsClientClosed() {
-			return
+		poll, cancel := context.WithCancel(ctx)
+		r.apply(cancel)
+		for poll.Err() == nil {
+			r.poll(poll)
 		}
-		now := time.Now()
-		fetches.EachPartition(func(f kgo.FetchTopicPartition) {
-			if p := r.part(f.Topic, f.Partition); p != nil {
-				r.give(p, f, now)
-			}
-		})
+		cancel()
 	}
+}
+
+// apply makes the changes that were asked for; the next one ends the poll.
+func (r *reader) apply(wake context.CancelFunc) {
+	r.mu.Lock()
+	changes := r.changes
+	r.changes, r.wake = nil, wake
+	r.mu.Unlock()
+	for _, change := range changes {
+		change()
+	}
+}
+
+func (r *reader) change(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.changes = append(r.changes, f)
+	r.wake()
+}
+
+func (r *reader) poll(ctx context.Context) {
+	fetches := r.client.PollFetches(ctx)
+	now := time.Now()
+	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
+		if p := r.part(f.Topic, f.Partition); p != nil {
+			r.give(p, f, now)
+		}
+	})
 }
 
 func (r *reader) give(p *Partition, f kgo.FetchTopicPartition, now time.Time) {
@@ -118,19 +146,29 @@ func (r *reader) part(topic string, partition int32) *Partition {
 
 // fetch begins, or begins anew, at the offset.
 func (r *reader) fetch(p *Partition, offset int64) {
-	r.client.RemoveConsumePartitions(p.list())
-	r.mu.Lock()
-	r.parts[place{p.topic, p.number}] = p
-	r.mu.Unlock()
-	r.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{p.topic: {p.number: kgo.NewOffset().At(offset)}})
+	r.change(func() {
+		if r.part(p.topic, p.number) != nil {
+			r.client.RemoveConsumePartitions(p.list())
+		}
+		r.mu.Lock()
+		r.parts[place{p.topic, p.number}] = p
+		r.mu.Unlock()
+		r.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{p.topic: {p.number: kgo.NewOffset().At(offset)}})
+	})
 }
 
+// unfetch ends what fetch of the same partition began, if it did.
 func (r *reader) unfetch(p *Partition) {
-	r.mu.Lock()
-	delete(r.parts, place{p.topic, p.number})
-	r.mu.Unlock()
-	r.client.RemoveConsumePartitions(p.list())
-	r.resume(p)
+	r.change(func() {
+		if r.part(p.topic, p.number) != p {
+			return
+		}
+		r.mu.Lock()
+		delete(r.parts, place{p.topic, p.number})
+		r.mu.Unlock()
+		r.client.RemoveConsumePartitions(p.list())
+		r.resume(p)
+	})
 }
 
 func (r *reader) pause(p *Partition)  { r.client.PauseFetchPartitions(p.list()) }

@@ -1,0 +1,120 @@
+package eventlog
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// unfetched is a partition that no broker knows of.
+func unfetched(t *testing.T, cfg Config) *Partition {
+	t.Helper()
+	cfg.Log = slog.New(slog.DiscardHandler)
+	m, err := newMetrics(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Partition{
+		topic: EventsTopic, number: 1, ctx: t.Context(), r: &reader{log: &Log{cfg: cfg, metrics: m}},
+		batches: make(chan Batch), wake: make(chan struct{}, 1),
+	}
+}
+
+// A reader that takes nothing fills its own queue, and only it is paused.
+func TestFullQueueIsPaused(t *testing.T) {
+	p := unfetched(t, Config{})
+	client, err := kgo.NewClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	p.r.client = client
+	paused := func() bool { return len(client.PauseFetchPartitions(nil)[EventsTopic]) == 1 }
+
+	const each = 5_000
+	for n := range pauseAt / each {
+		if paused() {
+			t.Fatalf("paused after %d records", n*each)
+		}
+		p.offer(fetched{records: make([]*kgo.Record, each)}, 0)
+	}
+	if !paused() {
+		t.Fatal("a full queue is not paused")
+	}
+	for left := pauseAt; left > resumeAt; left -= each {
+		if !paused() {
+			t.Fatalf("resumed with %d records left", left)
+		}
+		got, _ := p.take(each)
+		if len(got) != 1 {
+			t.Fatalf("took %d fetches", len(got))
+		}
+	}
+	if paused() {
+		t.Error("a half empty queue is still paused")
+	}
+}
+
+// What came before the offset left the log is read before it is placed anew.
+func TestLostOffsetComesLast(t *testing.T) {
+	p := unfetched(t, Config{})
+	p.offer(fetched{records: make([]*kgo.Record, 3)}, 0)
+	p.lost()
+	if got, reset := p.take(1); len(got) != 1 || reset {
+		t.Fatalf("took %d fetches, reset %v", len(got), reset)
+	}
+	if got, reset := p.take(1); len(got) != 0 || !reset {
+		t.Fatalf("took %d fetches, reset %v", len(got), reset)
+	}
+	if _, reset := p.take(1); reset {
+		t.Error("reset a second time")
+	}
+}
+
+// The watchdog speaks once for each time that a partition gets stuck, and not
+// while the function says that it is alive.
+func TestWatchdog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stuck atomic.Int64
+		p := unfetched(t, Config{Stuck: time.Minute, OnStuck: func(topic string, partition int32, waiting time.Duration) {
+			if topic != EventsTopic || partition != 1 || waiting < time.Minute {
+				t.Errorf("%s/%d is stuck for %v", topic, partition, waiting)
+			}
+			stuck.Add(1)
+		}})
+		ctx, cancel := context.WithCancel(t.Context())
+		p.ctx = ctx
+		d := newDecoder(p, 2, new(Serials))
+		sent := make(chan bool)
+		go func() { sent <- d.send(Batch{}) }()
+
+		wait := func(d time.Duration, want int64) {
+			t.Helper()
+			time.Sleep(d) // of the bubble's clock
+			synctest.Wait()
+			if got := stuck.Load(); got != want {
+				t.Errorf("stuck %d times, want %d", got, want)
+			}
+		}
+		wait(50*time.Second, 0)
+		p.Alive()
+		wait(50*time.Second, 0)
+		wait(10*time.Second, 1)
+		wait(time.Hour, 1)
+		<-p.batches
+		if !<-sent {
+			t.Error("the batch was taken and send says no")
+		}
+		go func() { sent <- d.send(Batch{}) }()
+		wait(time.Minute, 2)
+		cancel()
+		if <-sent {
+			t.Error("the context has ended and send says yes")
+		}
+	})
+}
