@@ -284,7 +284,7 @@ func (d *Dev) Close() error {
 		errs = append(errs, d.kafka.Close())
 	}
 	if d.lock != nil {
-		errs = append(errs, d.lock.Close())
+		errs = append(errs, d.lock.Release())
 	}
 	return errors.Join(errs...)
 }

@@ -8,6 +8,7 @@ import (
 	"waybill/gate"
 	"waybill/ingest"
 	"waybill/internal/control"
+	"waybill/internal/eventlog"
 )
 
 // GateConfig of a gate. Zero durations and sizes take the gate's defaults.
@@ -55,6 +56,14 @@ func NewGate(b Base, cfg GateConfig) (*Stage, error) {
 		case <-view.Ready():
 		case <-ctx.Done():
 			return nil
+		}
+		// So that no connection's first fact waits for the topic's partitions.
+		topics := []string{eventlog.EventsTopic}
+		for _, app := range view.Names() {
+			topics = append(topics, eventlog.UplinkTopic(app))
+		}
+		if err := facts.Prepare(ctx, topics...); err != nil {
+			return fmt.Errorf("look up topics: %w", err)
 		}
 		return g.Run(ctx)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -59,6 +61,11 @@ func (v *View) Ready() <-chan struct{} { return v.ready }
 func (v *View) App(name string) (*App, bool) {
 	a, ok := v.state.Load().apps[name]
 	return a, ok
+}
+
+// Names of all apps, in no order.
+func (v *View) Names() []string {
+	return slices.Collect(maps.Keys(v.state.Load().apps))
 }
 
 // ByAPIKey is the app whose app-server has that key.
