@@ -22,7 +22,7 @@ type Client struct {
 	cfg   Config
 	queue chan *delivery // from the reader to the handler goroutine; never closed
 	wake  chan struct{}  // to the writer: there may be something to write; never closed
-	slots chan struct{}  // one for each call that is held
+	slots chan struct{}  // one for each call that is held or whose response is owed
 	slow  *time.Timer    // fires when a handler runs for a second
 
 	// Owned by the handler goroutine.
@@ -41,9 +41,10 @@ type Client struct {
 	gen       uint64             // connections so far
 	room      int                // bytes that the body of an uplink may have
 	backoff   backoff
-	uplinks   outbox // requests of the application's families
-	reports   outbox // requests of family 0: opened, logout
-	handling  uint64 // position of the push that the handler has now; 0 = none
+	uplinks   outbox           // requests of the application's families
+	logged    map[uint64]*call // uplinks that are in the log and whose response is still owed, by sequence
+	reports   outbox           // requests of family 0: opened, logout
+	handling  uint64           // position of the push that the handler has now; 0 = none
 	handlingT time.Time
 	comp      *wire.Compressor
 	decomp    *wire.Decompressor
@@ -64,6 +65,9 @@ func New(cfg Config) (*Client, error) {
 		room:    defaultMaxFrame - wire.UplinkPrefixSize,
 		backoff: backoff{base: cfg.BackoffBase, limit: cfg.BackoffCap},
 	}
+	c.logged = map[uint64]*call{}
+	free := func() { <-c.slots }
+	c.uplinks.free, c.reports.free = free, free
 	c.slow = time.AfterFunc(time.Hour, c.sayReceivedLate)
 	c.slow.Stop()
 	return c, nil
@@ -131,6 +135,9 @@ func (c *Client) stop(err error) error {
 		c.stopped = errors.Join(ErrStopped, err)
 	}
 	c.uplinks.endAll(c.stopped)
+	for sequence, call := range c.logged {
+		c.endLogged(sequence, call, Response{}, c.stopped)
+	}
 	c.reports.endAll(c.stopped)
 	return err
 }

@@ -84,9 +84,9 @@ func (c *gateConn) readAll() {
 // accept waits for the device to dial.
 func (g *fakeGate) accept() *gateConn { return <-g.dials }
 
-// welcome is what a fake gate answers, with a heartbeat that no test meets.
+// welcome is what a fake gate answers. It asks for no heartbeats.
 func welcome() *schemas.Welcome {
-	return &schemas.Welcome{Session: make([]byte, 16), Ticket: []byte("ticket"), Heartbeat: time.Hour.Milliseconds(), Address: "last:1", Zstd: true}
+	return &schemas.Welcome{Session: make([]byte, 16), Ticket: []byte("ticket"), Address: "last:1", Zstd: true}
 }
 
 // login accepts a connection and its first frame.

@@ -20,7 +20,8 @@ type call struct {
 	// Guarded by Client.mu.
 	sequence uint64 // 0 until it is first written
 	tries    uint16
-	written  bool // on this connection, and not refused since
+	written  bool // on this connection, and not answered since
+	gone     bool // given up while written: its answer is still awaited
 	response Response
 	err      error
 }
@@ -34,12 +35,14 @@ func (c *call) end(r Response, err error) {
 // outbox holds calls until they are answered, in order, and says which one to
 // write next. It is the rule of docs/protocol.md §8: after a refusal nothing is
 // written until everything that was written behind the refused call has been
-// refused too and the wait is over; then all goes out again, lowest first. It
+// answered too and the wait is over; then all goes out again, lowest first. It
 // has no clock, no lock and no I/O.
 type outbox struct {
+	free  func()  // called for each call that leaves
 	calls []*call // in order of sequence; those not written for the first time at the end
 	cut   int     // calls[:cut] are written, unless held
 	held  bool    // a call was refused
+	mark  uint64  // the lowest sequence that was refused since held
 	until time.Time
 }
 
@@ -55,7 +58,7 @@ func (o *outbox) next(now time.Time) *call {
 			return nil
 		}
 		o.held = false
-		o.cut = o.firstRefused()
+		o.cut = o.firstUnwritten()
 	}
 	if o.cut == len(o.calls) {
 		return nil
@@ -72,12 +75,14 @@ func (o *outbox) wrote(c *call) {
 	o.cut++
 }
 
-// ready says that the wait after a refusal is over.
+// ready says that the wait after a refusal is over. It is not while a call
+// behind the refused one is unanswered: what is written now could overtake it.
 func (o *outbox) ready(now time.Time) bool {
-	return !now.Before(o.until) && !slices.ContainsFunc(o.calls[o.firstRefused():], func(c *call) bool { return c.written })
+	return !now.Before(o.until) &&
+		!slices.ContainsFunc(o.calls, func(c *call) bool { return c.written && c.sequence > o.mark })
 }
 
-func (o *outbox) firstRefused() int {
+func (o *outbox) firstUnwritten() int {
 	i := slices.IndexFunc(o.calls, func(c *call) bool { return !c.written })
 	if i < 0 {
 		return len(o.calls)
@@ -85,8 +90,7 @@ func (o *outbox) firstRefused() int {
 	return i
 }
 
-// find is the call with that sequence, or nil: it has been given up, or
-// answered before.
+// find is the call with that sequence, or nil: it was answered before.
 func (o *outbox) find(sequence uint64) *call {
 	for _, c := range o.calls {
 		if c.sequence == sequence && sequence != 0 {
@@ -98,16 +102,42 @@ func (o *outbox) find(sequence uint64) *call {
 
 // refused takes a call back: it is written again at until at the earliest.
 func (o *outbox) refused(c *call, until time.Time) {
-	c.written = false
+	if !o.held || c.sequence < o.mark {
+		o.mark = c.sequence
+	}
 	o.held = true
 	if until.After(o.until) {
 		o.until = until
 	}
+	c.written = false
+	if c.gone {
+		o.remove(c)
+	}
 }
 
-// remove forgets a call that is answered or given up. It says whether the call
-// was there.
+// giveUp forgets a call for which nobody waits any more; false if it is not
+// there. One that is written stays until it is answered: if it has been
+// refused and that is still on its way, a lowest that passes over it would let
+// later calls overtake those in between.
+func (o *outbox) giveUp(c *call) bool {
+	if c.written && slices.Contains(o.calls, c) {
+		c.gone = true
+		return true
+	}
+	return o.remove(c)
+}
+
+// remove forgets a call. It says whether the call was there.
 func (o *outbox) remove(c *call) bool {
+	ok := o.take(c)
+	if ok {
+		o.free()
+	}
+	return ok
+}
+
+// take is remove for a call that goes on elsewhere.
+func (o *outbox) take(c *call) bool {
 	i := slices.Index(o.calls, c)
 	if i < 0 {
 		return false
@@ -119,8 +149,10 @@ func (o *outbox) remove(c *call) bool {
 	return true
 }
 
-// reconnected: everything is to be written again, on the new connection.
+// reconnected: everything is to be written again, on the new connection, which
+// knows of no refusal.
 func (o *outbox) reconnected() {
+	o.drop(func(c *call) bool { return c.gone })
 	for _, c := range o.calls {
 		c.written = false
 	}
@@ -129,15 +161,16 @@ func (o *outbox) reconnected() {
 
 // endAll answers every call with err.
 func (o *outbox) endAll(err error) {
-	for _, c := range o.calls {
+	o.drop(func(c *call) bool {
 		c.end(Response{}, err)
-	}
-	*o = outbox{}
+		return true
+	})
+	o.cut, o.held = 0, false
 }
 
 // endTooLarge ends what a connection with that limit cannot carry.
 func (o *outbox) endTooLarge(room int) {
-	o.calls = slices.DeleteFunc(o.calls, func(c *call) bool {
+	o.drop(func(c *call) bool {
 		if len(c.body) <= room {
 			return false
 		}
@@ -146,6 +179,18 @@ func (o *outbox) endTooLarge(room int) {
 	})
 }
 
+// drop removes the calls that which names; cut must be set anew afterwards.
+func (o *outbox) drop(which func(*call) bool) {
+	before := len(o.calls)
+	o.calls = slices.DeleteFunc(o.calls, which)
+	for range before - len(o.calls) {
+		o.free()
+	}
+}
+
 func tooLarge(size, room int) error {
-	return &StatusError{Reason: schemas.Reason_REASON_FRAME_TOO_LARGE, Message: fmt.Sprintf("body has %d bytes: at most %d are allowed", size, room)}
+	return &StatusError{
+		Reason:  schemas.Reason_REASON_FRAME_TOO_LARGE,
+		Message: fmt.Sprintf("body has %d bytes: at most %d are allowed", size, room),
+	}
 }

@@ -13,9 +13,9 @@ import (
 // order, and everything held ends up there.
 func TestOutboxKeepsOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &outboxModel{now: time.Unix(1000, 0)}
+		m := &outboxModel{now: time.Unix(1000, 0), box: outbox{free: func() {}}}
 		for range rapid.IntRange(1, 80).Draw(t, "steps") {
-			switch rapid.IntRange(0, 9).Draw(t, "step") {
+			switch rapid.IntRange(0, 11).Draw(t, "step") {
 			case 0, 1:
 				m.add()
 			case 2, 3, 4:
@@ -28,12 +28,15 @@ func TestOutboxKeepsOrder(t *testing.T) {
 				m.giveUp(rapid.IntRange(0, 9).Draw(t, "which"))
 			case 9:
 				m.reconnect()
+			case 10, 11:
+				m.deviceReads()
 			}
 		}
 		for range 1000 { // faults stop
 			m.now = m.now.Add(time.Second)
 			m.write(t)
 			m.gateReads(false)
+			m.deviceReads()
 		}
 		if len(m.box.calls) != 0 {
 			t.Fatalf("%d calls are held for ever", len(m.box.calls))
@@ -51,6 +54,7 @@ type outboxModel struct {
 	box     outbox
 	last    uint64
 	wire    []uplinkOnWire
+	answers []func()
 	refused uint64
 	seen    uint64
 	logged  []uint64 // first time only, as a reader by high-water mark sees it
@@ -90,9 +94,7 @@ func (m *outboxModel) gateReads(busy bool) {
 		if !held {
 			m.refused = u.sequence
 		}
-		if m.box.find(u.sequence) != nil {
-			m.box.refused(u.call, m.now.Add(time.Second))
-		}
+		m.answers = append(m.answers, func() { m.box.refused(u.call, m.now.Add(time.Second)) })
 		return
 	}
 	if u.sequence >= m.refused {
@@ -104,16 +106,24 @@ func (m *outboxModel) gateReads(busy bool) {
 	} else if !slices.Contains(m.logged, u.sequence) {
 		m.logged = append(m.logged, u.sequence) // out of order: the check will tell
 	}
-	m.box.remove(u.call)
+	m.answers = append(m.answers, func() { m.box.remove(u.call) })
+}
+
+// deviceReads takes one answer, which was on its way for a while.
+func (m *outboxModel) deviceReads() {
+	if len(m.answers) > 0 {
+		m.answers[0]()
+		m.answers = m.answers[1:]
+	}
 }
 
 func (m *outboxModel) giveUp(i int) {
 	if i < len(m.box.calls) {
-		m.box.remove(m.box.calls[i])
+		m.box.giveUp(m.box.calls[i])
 	}
 }
 
 func (m *outboxModel) reconnect() {
-	m.wire, m.refused = nil, 0
+	m.wire, m.answers, m.refused = nil, nil, 0
 	m.box.reconnected()
 }

@@ -27,7 +27,7 @@ func (c *Client) read(ctx context.Context, conn *conn) error {
 		case wire.KindResponse:
 			err = c.readResponse(ctx, conn, h, payload)
 		case wire.KindAck:
-			c.answered(&c.uplinks, h, Response{Trace: h.Trace}, nil)
+			c.acked(h)
 		default:
 			err = fmt.Errorf("gate sent %v: a gate sends no requests", h)
 		}
@@ -169,12 +169,43 @@ func (c *Client) settle(box *outbox, h wire.Header, body []byte) {
 	c.answered(box, h, Response{Trace: h.Trace}, &StatusError{Reason: reason, Message: message})
 }
 
+// acked takes the gate's word that an uplink is in the log. A one-way one ends
+// with that; the response to a request is now owed and need not be asked for
+// again.
+func (c *Client) acked(h wire.Header) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call := c.uplinks.find(h.Sequence)
+	switch {
+	case call == nil:
+		return
+	case call.oneWay || call.gone:
+		c.uplinks.remove(call)
+		call.end(Response{Trace: h.Trace}, nil)
+	default:
+		c.uplinks.take(call)
+		c.logged[h.Sequence] = call
+	}
+	if c.uplinks.held {
+		c.poke()
+	}
+}
+
+// endLogged answers a request that was acked before. The caller holds mu.
+func (c *Client) endLogged(sequence uint64, call *call, r Response, err error) {
+	delete(c.logged, sequence)
+	<-c.slots
+	call.end(r, err)
+}
+
 func (c *Client) answered(box *outbox, h wire.Header, r Response, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if call := box.find(h.Sequence); call != nil {
 		box.remove(call)
 		call.end(r, err)
+	} else if call := c.logged[h.Sequence]; call != nil {
+		c.endLogged(h.Sequence, call, r, err)
 	}
 	if box.held {
 		c.poke()

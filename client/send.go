@@ -60,12 +60,12 @@ func (c *Client) uplink(ctx context.Context, call *call) (Response, error) {
 func (c *Client) do(ctx context.Context, box *outbox, call *call) (Response, error) {
 	select {
 	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
 	case <-ctx.Done():
 		return Response{}, ctx.Err()
 	}
 	call.done = make(chan struct{})
 	if err := c.put(box, call); err != nil {
+		<-c.slots
 		return Response{}, err
 	}
 	select {
@@ -96,7 +96,12 @@ func (c *Client) put(box *outbox, call *call) error {
 func (c *Client) giveUp(box *outbox, call *call) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !box.remove(call) {
+	if c.logged[call.sequence] == call {
+		delete(c.logged, call.sequence)
+		<-c.slots
+		return true
+	}
+	if !box.giveUp(call) {
 		return false
 	}
 	if box.held {
