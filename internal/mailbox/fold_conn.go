@@ -20,8 +20,8 @@ func (u *User) connected(pos schemas.Position, at int64, e *schemas.Event) {
 	d.linked = true
 	session, install := schemas.IDFrom(e.Session), schemas.IDFrom(b.Install)
 	u.outlived(e)
-	if u.ended(session) {
-		u.close(e.Device, e.Conn(), schemas.Reason_REASON_SESSION_ENDED)
+	if reason, ended := u.endOf(session); ended {
+		u.close(e.Device, e.Conn(), reason)
 		return
 	}
 	if d.Install == install && b.Count < d.Count {
@@ -90,8 +90,17 @@ func (u *User) before(i int, pos schemas.Position) schemas.Position {
 	return pos - 1
 }
 
-func (u *User) ended(session schemas.ID) bool {
-	return slices.ContainsFunc(u.Ended, func(s Ended) bool { return s.Session == session })
+// endOf says why a session has ended, if it has. Its device hears the reason
+// again: one that was kicked while it was away must not log in by itself.
+func (u *User) endOf(session schemas.ID) (schemas.Reason, bool) {
+	i := slices.IndexFunc(u.Ended, func(s Ended) bool { return s.Session == session })
+	if i < 0 {
+		return 0, false
+	}
+	if r := u.Ended[i].Reason; r != 0 {
+		return r, true
+	}
+	return schemas.Reason_REASON_SESSION_ENDED, true
 }
 
 // outlived: a connection of a newer incarnation of a gate proves that what the

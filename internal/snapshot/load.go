@@ -13,6 +13,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// ErrBroken refuses rows that contradict each other, which no flush has written.
+// What helps is to drop the tables and to replay the log.
+var ErrBroken = errors.New("the rows contradict each other")
+
 // DB begins transactions: a connection or a pool.
 type DB interface {
 	BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error)
@@ -82,7 +86,10 @@ func (l *loader) projection(s *Snapshot) (bool, error) {
 		return false, fmt.Errorf("load projection: %w", err)
 	}
 	s.State.Term = schemas.Position(term)
-	return true, s.Serials.Decode(serials)
+	if err := s.Serials.Decode(serials); err != nil {
+		return false, fmt.Errorf("%w: %w", ErrBroken, err)
+	}
+	return true, nil
 }
 
 // rows runs a statement whose first three columns are app, user_name and place;
@@ -118,7 +125,7 @@ func (l *loader) byKey(key string) (*loading, error) {
 	}
 	app, name, ok := strings.Cut(key, "/")
 	if !ok {
-		return nil, fmt.Errorf("user %q: there is no app before a slash", key)
+		return nil, fmt.Errorf("%w: user %q has no app before a slash", ErrBroken, key)
 	}
 	return l.find(app, name), nil
 }
@@ -135,5 +142,5 @@ func (l *loader) find(app, name string) *loading {
 
 // errorOf is about rows that do not fit together.
 func errorOf(u *mailbox.User, format string, args ...any) error {
-	return fmt.Errorf("user %q: %w", u.Key, fmt.Errorf(format, args...))
+	return fmt.Errorf("%w: user %q: %s", ErrBroken, u.Key, fmt.Sprintf(format, args...))
 }

@@ -14,7 +14,8 @@ import (
 // two apps with several devices, every kind of event, mostly such as could have
 // happened, sometimes not. Equal seeds give equal logs.
 type Log struct {
-	Users int // default 4
+	Users int  // default 4
+	Holes bool // between offsets, as repeats and control records leave them
 
 	r      *rand.Rand
 	state  *mailbox.State // what has been written so far: most events refer to it
@@ -45,7 +46,10 @@ func (l *Log) Next() Entry {
 	e := l.event()
 	entry := Entry{Offset: l.offset, Position: schemas.At(0, l.offset), Time: l.now, Event: e}
 	l.state.Apply(entry.Position, entry.Time, e)
-	l.offset += 1 + int64(l.r.IntN(2)) // offsets have holes: repeats, control records
+	l.offset++
+	if l.Holes {
+		l.offset += int64(l.r.IntN(2))
+	}
 	return entry
 }
 

@@ -1,0 +1,132 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"waybill/internal/eventlog"
+	"waybill/internal/snapshot"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// Group is the consumer group of this projector.
+const Group = "waybill-projector-session"
+
+// Config of a Projector.
+type Config struct {
+	// Log is where waybill.events is read.
+	Log *eventlog.Log
+	// DSN is the address of Postgres, as pgx takes it. Commits do not wait for
+	// the disk unless it says synchronous_commit=on: what a crash of the server
+	// takes comes back from the log, since the offset goes with it.
+	DSN string
+	// Flush is the longest time between an event's arrival and its flush; at
+	// most 500 ms, default 300 ms. Shorter costs Postgres more, longer makes a
+	// takeover read more of the log.
+	Flush time.Duration
+	// Events is how many events at most are flushed at once; default 200,000.
+	// Their size is bounded too, by 32 MiB.
+	Events int
+	Logger *slog.Logger // nil = none
+	Meter  metric.Meter // nil = none
+}
+
+const (
+	defaultFlush  = 300 * time.Millisecond
+	longestFlush  = 500 * time.Millisecond
+	defaultEvents = 200_000
+	// cutBytes bounds the bodies that one transaction carries.
+	cutBytes = 32 << 20
+)
+
+// fetch asks for few large answers: reading in small ones costs both sides
+// several times the CPU, and a flush waits for more events anyway.
+func fetch() eventlog.Fetch {
+	return eventlog.Fetch{MinBytes: 1 << 20, MaxWait: 100 * time.Millisecond}
+}
+
+// Projector reads the partitions that its group gives it.
+type Projector struct {
+	cfg     Config
+	pool    *pgxpool.Config
+	metrics *metrics
+	link    *link
+	group   string
+
+	db    *pgxpool.Pool // from Run on
+	hooks hooks
+}
+
+// hooks are for tests: nil in production.
+type hooks struct {
+	folded       func(next int64)
+	beforeCommit func(*snapshot.Cut) error
+	stored       func(*snapshot.Cut)
+}
+
+// New checks the configuration and connects to nothing.
+func New(cfg Config) (*Projector, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, fmt.Errorf("new session projector: %w", err)
+	}
+	pool, err := pgxpool.ParseConfig(cfg.DSN)
+	if err != nil {
+		return nil, fmt.Errorf("new session projector: %w", err)
+	}
+	setDefault(pool.ConnConfig.RuntimeParams, "synchronous_commit", "off")
+	setDefault(pool.ConnConfig.RuntimeParams, "application_name", Group)
+	m, err := newMetrics(cfg.Meter)
+	if err != nil {
+		return nil, fmt.Errorf("new session projector: %w", err)
+	}
+	return &Projector{cfg: cfg, pool: pool, metrics: m, link: newLink(cfg.Logger, pool.ConnConfig), group: Group}, nil
+}
+
+func (c *Config) setDefaults() error {
+	if c.Flush == 0 {
+		c.Flush = defaultFlush
+	}
+	if c.Events == 0 {
+		c.Events = defaultEvents
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case c.Log == nil:
+		return errors.New("no log")
+	case c.Flush < 0 || c.Flush > longestFlush:
+		return fmt.Errorf("flush is %v: more than 0 and at most %v is allowed", c.Flush, longestFlush)
+	case c.Events < 0:
+		return fmt.Errorf("events is %d: at least 1 is allowed", c.Events)
+	}
+	return nil
+}
+
+func setDefault(params map[string]string, key, value string) {
+	if _, there := params[key]; !there {
+		params[key] = value
+	}
+}
+
+// Run projects until ctx ends, then flushes once more. It waits for Postgres,
+// for its tables and for the topic, and says for what.
+func (p *Projector) Run(ctx context.Context) error {
+	var err error
+	if p.db, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), p.pool); err != nil {
+		return fmt.Errorf("run session projector: %w", err)
+	}
+	defer p.db.Close()
+	err = p.cfg.Log.Join(ctx, eventlog.GroupConfig{
+		Group: p.group, Topics: []string{eventlog.EventsTopic}, Serve: p.serve, Fetch: fetch(),
+	})
+	if err != nil {
+		return fmt.Errorf("run session projector: %w", err)
+	}
+	return nil
+}

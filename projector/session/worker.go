@@ -1,0 +1,166 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"waybill/internal/eventlog"
+	"waybill/internal/snapshot"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// worker projects one partition, for one assignment. It belongs to its
+// goroutine.
+type worker struct {
+	p    *Projector
+	part *eventlog.Partition
+	snap *snapshot.Snapshot
+
+	next   int64       // offset behind all that is folded
+	events int         // folded since the last cut
+	bytes  int         // of them
+	due    *time.Timer // runs while there is something to flush
+	marked time.Time   // when the group's offset was stored
+}
+
+// serve is the PartitionFunc. After an error it is called again and loads anew.
+func (p *Projector) serve(ctx context.Context, part *eventlog.Partition) error {
+	w := &worker{p: p, part: part, due: time.NewTimer(time.Hour)}
+	w.due.Stop()
+	if err := w.begin(ctx); err != nil {
+		return endedOr(ctx, err)
+	}
+	return endedOr(ctx, w.run(ctx))
+}
+
+// endedOr is nil where the work broke off because ctx has ended.
+func endedOr(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// begin loads the snapshot and reads on from there.
+func (w *worker) begin(ctx context.Context) error {
+	began := time.Now()
+	err := w.p.insist(ctx, w.part, "load the snapshot", func(ctx context.Context) (err error) {
+		w.snap, err = snapshot.Load(ctx, w.p.db, w.part.Topic(), w.part.Number())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	w.snap.DropBodies()
+	w.snap.State.Track()
+	from := w.snap.Next
+	if from == 0 {
+		from = eventlog.FromStart
+	}
+	if err := w.part.Start(from, w.snap.Serials); err != nil {
+		return fmt.Errorf("read on from offset %d: %w", w.snap.Next, err)
+	}
+	w.p.cfg.Logger.Info("projecting a partition", "topic", w.part.Topic(), "partition", w.part.Number(),
+		"offset", w.snap.Next, "users", len(w.snap.State.Users), "seconds", time.Since(began).Seconds())
+	return nil
+}
+
+func (w *worker) run(ctx context.Context) error {
+	for {
+		var err error
+		select {
+		case b := <-w.part.Batches():
+			if w.fold(b); w.full() {
+				err = w.flush(ctx)
+			}
+		case <-w.due.C:
+			err = w.flush(ctx)
+		case <-ctx.Done():
+			return w.flush(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (w *worker) fold(b eventlog.Batch) {
+	if w.events == 0 {
+		w.due.Reset(w.p.cfg.Flush)
+	}
+	for i := range b.Entries {
+		e := &b.Entries[i]
+		w.snap.State.Apply(e.Position, e.Time, e.Event)
+		w.bytes += len(e.Value)
+	}
+	w.snap.Serials.Apply(b)
+	w.next = b.Next
+	w.events += max(len(b.Entries), 1) // one that was all repeats moves the offset too
+	w.p.metrics.folded(len(b.Entries))
+	if w.p.hooks.folded != nil {
+		w.p.hooks.folded(w.next)
+	}
+}
+
+func (w *worker) full() bool { return w.events >= w.p.cfg.Events || w.bytes >= cutBytes }
+
+// flush stores what has changed. It reads nothing meanwhile.
+func (w *worker) flush(ctx context.Context) error {
+	w.due.Stop()
+	if w.events == 0 {
+		return nil
+	}
+	began := time.Now()
+	c := w.snap.Cut(w.next)
+	err := w.p.insist(ctx, w.part, "flush", func(ctx context.Context) error { return w.p.store(ctx, c) })
+	if err != nil {
+		return err
+	}
+	w.snap.Stored(c)
+	w.events, w.bytes = 0, 0
+	w.p.metrics.flushed(c, time.Since(began))
+	if w.p.hooks.stored != nil {
+		w.p.hooks.stored(c)
+	}
+	w.mark(ctx)
+	return nil
+}
+
+// store is one try to commit the cut.
+func (p *Projector) store(ctx context.Context, c *snapshot.Cut) error {
+	err := pgx.BeginFunc(ctx, p.db, func(tx pgx.Tx) error {
+		if err := snapshot.Flush(ctx, tx, c); err != nil {
+			return err
+		}
+		if p.hooks.beforeCommit != nil {
+			return p.hooks.beforeCommit(c)
+		}
+		return nil
+	})
+	if errors.Is(err, snapshot.ErrFenced) {
+		p.metrics.refused()
+	}
+	return err
+}
+
+// markEvery is how often the group's offset is stored, markWait how long that
+// may take. It is for tools that show lag, and no failure matters.
+const (
+	markEvery = 5 * time.Second
+	markWait  = time.Second
+)
+
+func (w *worker) mark(ctx context.Context) {
+	if time.Since(w.marked) < markEvery && ctx.Err() == nil {
+		return
+	}
+	w.marked = time.Now()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markWait)
+	defer cancel()
+	if err := w.part.Commit(ctx, w.snap.Next, ""); err != nil {
+		w.p.cfg.Logger.Debug("the group's offset was not stored", "partition", w.part.Number(), "err", err)
+	}
+}
