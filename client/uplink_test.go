@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,6 +116,22 @@ func TestRefusedUplinkWaits(t *testing.T) {
 	})
 }
 
+func TestNothingOvertakesARefusedUplink(t *testing.T) {
+	bubble(t, func(t *testing.T, g *fakeGate) {
+		d := g.start(nil)
+		c, _ := g.login()
+		var r results
+		d.send(t.Context(), &r, "a")
+		c.refuse(c.wantUplink("a", 2, 2, 1), &schemas.Error{Reason: schemas.Reason_REASON_BUSY})
+		d.send(t.Context(), &r, "b")
+		c.silent()
+		c.ackUplink(c.wantUplink("a", 2, 2, 2))
+		c.ackUplink(c.wantUplink("b", 3, 2, 1))
+		r.wg.Wait()
+		d.end()
+	})
+}
+
 func TestGivingUpFreesThoseBehind(t *testing.T) {
 	bubble(t, func(t *testing.T, g *fakeGate) {
 		d := g.start(nil)
@@ -190,6 +207,50 @@ func TestRequest(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The gate says at once that a request is in the log; its answer comes on the
+// next connection.
+func TestRequestWhoseAnswerIsOwed(t *testing.T) {
+	bubble(t, func(t *testing.T, g *fakeGate) {
+		d := g.start(func(cfg *Config) { cfg.MaxUplinks = 2 })
+		c, _ := g.login()
+		answers := make(chan string)
+		go func() {
+			got, err := d.Request(t.Context(), 9, 0x0200, []byte("price?"))
+			answers <- fmt.Sprint(string(got.Body), err)
+		}()
+		f := c.wantUplink("price?", 2, 2, 1)
+		c.ackUplink(f)
+		var r results
+		d.send(t.Context(), &r, "a")
+		c.ackUplink(c.wantUplink("a", 3, 3, 1)) // the request is held no longer
+		c.nc.Close()
+		c, _ = g.login()
+		c.silent() // nor sent again
+		h := wire.Header{Kind: wire.KindResponse, Family: 9, Command: f.Command, Sequence: f.Sequence}
+		c.write(wire.AppendFrame(nil, h, wire.PushPrefix{Position: 5}.Append(nil), []byte("12 EUR")))
+		if got := <-answers; got != "12 EUR<nil>" {
+			t.Errorf("answer is %s", got)
+		}
+		c.wantAck(5, 0)
+
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			_, err := d.Request(ctx, 9, 0x0200, nil)
+			answers <- fmt.Sprint(err)
+		}()
+		c.ackUplink(c.next())
+		synctest.Wait()
+		cancel()
+		if got := <-answers; got != "context canceled" {
+			t.Errorf("request that was given up returned %s", got)
+		}
+		if len(d.slots) != 0 {
+			t.Errorf("%d slots are taken and nobody waits", len(d.slots))
+		}
+		d.end()
+	})
 }
 
 func TestOpenedAndLogout(t *testing.T) {
