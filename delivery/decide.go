@@ -38,6 +38,9 @@ func (c *Core) decidePush(u *mailbox.User, p *mailbox.Push, place int) {
 		}
 		return
 	}
+	if end := c.endingWhole(p); end != 0 && end != delivered && p.End == 0 {
+		return // it ends for every device with that
+	}
 	anyDispatched, wait := false, false
 	for i := range p.Copies {
 		cp := &p.Copies[i]
@@ -79,8 +82,12 @@ func (c *Core) decideCopy(u *mailbox.User, p *mailbox.Push, i int) {
 		c.endCopy(u, p, i, unconfirmed, copyReason(cp))
 	case late && !disp && p.End != 0:
 		c.endCopy(u, p, i, lost, schemas.Reason_REASON_EXPIRED)
-	case !disp && c.tooLarge(u, p, i):
-		c.endCopy(u, p, i, lost, schemas.Reason_REASON_TOO_LARGE)
+	case c.tooLarge(u, p, i):
+		class := lost
+		if disp {
+			class = unconfirmed // an earlier connection may have taken it
+		}
+		c.endCopy(u, p, i, class, schemas.Reason_REASON_TOO_LARGE)
 	}
 }
 

@@ -1,0 +1,113 @@
+package sim
+
+import "waybill/schemas"
+
+// Rounds within which everything comes to rest.
+const mostRounds = 400
+
+// calmDown ends the faults: what is dead is started again, what is stopped
+// goes on, and one more worker takes over.
+func (w *world) calmDown() {
+	w.calm = true
+	w.say("--- faults stop")
+	for n, g := range w.current {
+		if g.exited {
+			w.newGate(uint32(n + 1))
+		}
+	}
+	for _, g := range w.lives {
+		g.paused = false
+	}
+	for _, d := range w.devices {
+		d.hung = false
+	}
+	w.newWorker()
+}
+
+// rest lets everything settle, several times with the clock's effects, and
+// checks what must be true then.
+func (w *world) rest(p phase) {
+	w.say("--- %s", p)
+	last := w.begin(p)
+	for range 3 {
+		if p == late {
+			w.clock += 20 * second // what is released now has a ttl of its own
+		}
+		for _, g := range w.current {
+			g.sign()
+		}
+		for _, k := range w.workers {
+			k.look()
+			k.look() // the first may have ended an older question
+		}
+		if !w.settle() {
+			w.fail("does not come to rest")
+			return
+		}
+	}
+	w.check.rest(p, last)
+}
+
+type phase string
+
+const (
+	quiet     phase = "all is read"
+	late      phase = "every ttl is over"
+	lastPush  phase = "a last push"
+	reconnect phase = "everybody reconnects"
+)
+
+// begin brings what the phase is about.
+func (w *world) begin(p phase) (last int) {
+	switch p {
+	case lastPush:
+		id := number('z', 1)
+		return w.push(&schemas.Pushed{PushId: id[:], Ttl: 1_000_000, Body: bodies[0], Family: 1}, "")
+	case reconnect:
+		for _, d := range w.devices {
+			d.drop()
+		}
+	}
+	return 0
+}
+
+// settle runs everybody in turn until nothing moves.
+func (w *world) settle() bool {
+	for range mostRounds {
+		if !w.round() {
+			return true
+		}
+		if w.failure != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) round() bool {
+	moved := false
+	note := func(did bool) { moved = moved || did }
+	for _, g := range w.lives {
+		note(g.readGates())
+		note(w.flush(&g.out))
+		note(g.command())
+	}
+	for _, c := range w.conns {
+		note(c.receive())
+	}
+	for _, k := range w.workers {
+		note(k.readGates())
+		note(k.step())
+		note(k.overtaken())
+		note(w.flush(&k.out))
+		note(k.dispatch())
+	}
+	for _, d := range w.devices {
+		note(d.read())
+		note(d.dial())
+	}
+	for w.projector.step(w) {
+	}
+	w.projector.flush()
+	return moved
+}

@@ -1,0 +1,319 @@
+package sim
+
+import (
+	"slices"
+
+	"waybill/internal/mailbox"
+	"waybill/schemas"
+)
+
+// whole is the index of the push as a whole, beside those of the devices.
+const whole = 2
+
+// check reads the log as it grows, and knows what the devices really did.
+type check struct {
+	w *world
+	reader
+	ends    [3][]schemas.Class // by device or whole, then offset
+	handled [2][]bool          // by device, then offset
+	ended   []schemas.ID       // sessions that a decision named
+	late    reader             // started from a snapshot on the way
+	gaps    [2][]schemas.Position
+}
+
+func newCheck(w *world) *check { return &check{w: w, reader: newReader()} }
+
+// read takes the newest record of the log.
+func (c *check) read() {
+	raw := c.w.log[c.next].event
+	pos, r, fresh := c.take(c.w)
+	if !fresh {
+		return
+	}
+	if c.alive(r.event) {
+		c.decided(raw)
+	}
+	before := c.route(raw.Device)
+	c.state.Apply(pos, r.at, r.event)
+	c.superseded(before, c.route(raw.Device))
+	if err := c.state.CheckInvariants(); err != nil {
+		c.w.fail("fold: %v", err)
+	}
+	if c.w.rnd.IntN(64) == 0 && c.w.projector.asOf > 0 {
+		c.late = c.w.projector.load(0)
+	}
+}
+
+// alive says that the event is no decision of an older term.
+func (c *check) alive(e *schemas.Event) bool {
+	return e.Term == 0 || schemas.Position(e.Term) == c.state.Term
+}
+
+// route of the device, as far as the log says.
+func (c *check) route(device string) schemas.ConnID {
+	u := c.state.Users[userKey]
+	if device == "" || u == nil {
+		return schemas.ConnID{}
+	}
+	if i := u.Device(device); i >= 0 {
+		return u.Devices[i].Conn
+	}
+	return schemas.ConnID{}
+}
+
+// superseded: within one install no older connection may replace a newer one.
+func (c *check) superseded(before, after schemas.ConnID) {
+	if before == after || before.IsZero() || after.IsZero() {
+		return
+	}
+	x, y := c.w.connOf(before).hello.Connected, c.w.connOf(after).hello.Connected
+	if schemas.IDFrom(x.Install) == schemas.IDFrom(y.Install) && y.Count < x.Count {
+		c.w.fail("%v (count %d) supersedes %v (count %d)", after, y.Count, before, x.Count)
+	}
+}
+
+func (c *check) decided(e *schemas.Event) {
+	switch {
+	case e.Kicked != nil:
+		c.over(e, e.Kicked.Session)
+		if k := c.w.connOf(e.Conn()); k != nil && !k.resumed {
+			c.w.fail("kicked by a device that never resumed")
+		}
+	case e.SessionEnded != nil:
+		c.over(e, e.SessionEnded.Session)
+	case e.Outcome != nil:
+		pos := schemas.Position(e.Outcome.Position)
+		if e.Device != "" {
+			c.end(c.w.deviceIndex(e.Device), pos, e.Outcome)
+		}
+		if e.Device == "" || e.Outcome.Whole {
+			c.end(whole, pos, e.Outcome)
+			c.endsForAll(pos, e.Outcome)
+		}
+	}
+}
+
+// over: a session has ended, and with it what its device was owed.
+func (c *check) over(e *schemas.Event, session []byte) {
+	id := schemas.IDFrom(session)
+	c.ended = append(c.ended, id)
+	u := c.state.Users[userKey]
+	if i := u.Device(e.Device); i >= 0 && u.Devices[i].Live && u.Devices[i].Session == id {
+		c.gaps[c.w.deviceIndex(e.Device)] = nil
+	}
+}
+
+// end notes one outcome: the first of its identity, and true.
+func (c *check) end(who int, pos schemas.Position, o *schemas.Outcome) {
+	if p := at(&c.ends[who], pos); *p == 0 {
+		*p = o.Class
+	} else {
+		c.w.fail("two outcomes of %v for %s: %s, then %s", pos, c.w.called(who), p.Word(), o.Class.Word())
+	}
+	seen := c.seen(who, pos)
+	switch o.Class {
+	case schemas.Class_CLASS_DELIVERED:
+		if !seen {
+			c.w.fail("%v is delivered for %s and was never handled", pos, c.w.called(who))
+		}
+	case schemas.Class_CLASS_WITHDRAWN, schemas.Class_CLASS_LOST:
+		if seen {
+			c.w.fail("%v is %s for %s and was handled", pos, o.Class.Word(), c.w.called(who))
+		}
+	}
+}
+
+func (c *check) seen(who int, pos schemas.Position) bool {
+	if who == whole {
+		return *at(&c.handled[0], pos) || *at(&c.handled[1], pos)
+	}
+	return *at(&c.handled[who], pos)
+}
+
+// at is the place for a position; the slice grows.
+func at[T any](list *[]T, pos schemas.Position) *T {
+	for i := int(pos.Offset()); len(*list) <= i; {
+		var none T
+		*list = append(*list, none)
+	}
+	return &(*list)[pos.Offset()]
+}
+
+// endsForAll: a push that ends undelivered as a whole ends for each device
+// that is still owed it, which must be told if that was an overflow.
+func (c *check) endsForAll(pos schemas.Position, o *schemas.Outcome) {
+	u := c.state.Users[userKey]
+	if o.Class == schemas.Class_CLASS_DELIVERED || u == nil || u.Push(pos) == nil {
+		return
+	}
+	for i, p := 0, u.Push(pos); i < len(u.Devices); i++ {
+		if !p.Copy(i).Open() {
+			continue
+		}
+		d := c.w.deviceIndex(u.Devices[i].Name)
+		*at(&c.ends[d], pos) = o.Class
+		if o.Reason == schemas.Reason_REASON_OVERFLOW {
+			c.gaps[d] = append(c.gaps[d], pos)
+		}
+	}
+}
+
+// resumed: the device reads which gap its replay has.
+func (c *check) resumed(d *device, f frame) {
+	if f.gap == nil {
+		return
+	}
+	c.gaps[d.index] = slices.DeleteFunc(c.gaps[d.index], func(pos schemas.Position) bool {
+		return uint64(pos) > f.gap.From && uint64(pos) <= f.gap.To
+	})
+}
+
+// handle is the application: each push once and in order, while its storage
+// lives.
+func (c *check) handle(d *device, f frame) {
+	w := c.w
+	w.stats.Handled++
+	if w.show {
+		w.say("device %s handles %v (%s)", d.name, f.pos, short(f.id))
+	}
+	if slices.Contains(d.storage.seen, f.id) {
+		w.fail("the application of %s sees %s twice", d.name, short(f.id))
+	}
+	if f.pos <= d.last {
+		w.fail("the application of %s sees %v after %v", d.name, f.pos, d.last)
+	}
+	d.storage.seen, d.last = append(d.storage.seen, f.id), f.pos
+	*at(&c.handled[d.index], f.pos) = true
+	for _, who := range []int{d.index, whole} {
+		if class := *at(&c.ends[who], f.pos); class == schemas.Class_CLASS_WITHDRAWN || class == schemas.Class_CLASS_LOST {
+			w.fail("%v was %s for %s and is handled", f.pos, class.Word(), w.called(who))
+		}
+	}
+}
+
+// kicked: the device was told that its session is over.
+func (c *check) kicked(conn *conn) {
+	if !slices.Contains(c.ended, schemas.IDFrom(conn.hello.Session)) {
+		c.w.fail("device %s was kicked though nobody ended its session", conn.dev.name)
+	}
+}
+
+// commanded looks at what a worker tells a gate: its own lag closes nobody.
+func (c *check) commanded(k *worker, m *schemas.Command) {
+	if m.Kind != schemas.CommandKind_COMMAND_KIND_CLOSE || m.Reason != schemas.Reason_REASON_ACK_TIMEOUT {
+		return
+	}
+	now, timer := k.core.Now(), c.w.settings.AckTimer.Microseconds()
+	var cursor uint64
+	var moved int64
+	for _, r := range c.w.log {
+		if a := r.event.Acked; a != nil && r.event.Conn() == m.Conn() && a.Cursor > cursor {
+			cursor, moved = a.Cursor, r.at
+		}
+		if r.at > now {
+			break
+		}
+	}
+	if moved > now-timer && moved <= now {
+		c.w.fail("%v is closed with ack_timeout %d ms after it moved", m.Conn(), (now-moved)/1000)
+	}
+}
+
+// rest checks what must be true when nothing moves any more.
+func (c *check) rest(p phase, last int) {
+	if p != quiet {
+		c.ears(p, last)
+	}
+	if p == late {
+		c.accounted()
+	}
+	if p == reconnect {
+		c.agree()
+	}
+	if p == reconnect && c.w.devices[0].kicked && c.w.devices[1].kicked && !c.w.restored {
+		c.w.fail("both devices are kicked")
+	}
+}
+
+// ears: whoever wants a connection has one and hears.
+func (c *check) ears(p phase, last int) {
+	u := c.state.Users[userKey]
+	for i, d := range c.w.devices {
+		if d.stay || c.w.missing && p == late {
+			continue
+		}
+		j := u.Device(d.name)
+		if d.conn == nil || j < 0 || u.Devices[j].Conn != d.conn.id() || !d.conn.resumed {
+			c.w.fail("device %s is connected and deaf (%s)", d.name, p)
+			return
+		}
+		if p == lastPush && !c.seen(i, position(last)) {
+			c.w.fail("device %s is connected and deaf: the last push does not arrive", d.name)
+		}
+		if p == reconnect && len(c.gaps[i]) > 0 {
+			c.w.fail("device %s was not told that %v overflowed", d.name, c.gaps[i])
+		}
+	}
+}
+
+// accounted: no push without an outcome once its time is over.
+func (c *check) accounted() {
+	u := c.state.Users[userKey]
+	if u == nil {
+		return
+	}
+	for _, p := range u.Pushes {
+		c.w.fail("%v has no outcome: %s", p.Pos, p.End.Word())
+	}
+	for _, x := range u.Waiting {
+		c.w.fail("%v waits and is due", x.Push.Pos)
+	}
+}
+
+// agree: all readers of the log have the same fold, also those that started
+// from a snapshot.
+func (c *check) agree() {
+	w := c.w
+	c.same("the projector", w.projector.state)
+	c.same("the snapshot", w.projector.load(0).state)
+	if c.late.state != nil {
+		for c.late.next < len(w.log) {
+			if pos, r, fresh := c.late.take(w); fresh {
+				c.late.state.Apply(pos, r.at, r.event)
+			}
+		}
+		c.same("a reader that started late", c.late.state)
+	}
+}
+
+// snapshot: what was stored just now is what was folded.
+func (c *check) snapshot() {
+	p := c.w.projector
+	if err := mailbox.Same(p.state, p.load(c.w.off).state); err != nil {
+		c.w.fail("the snapshot differs: %v", err)
+	}
+}
+
+func (c *check) same(name string, s *mailbox.State) {
+	if err := mailbox.Same(c.state, s); err != nil {
+		c.w.fail("%s differs: %v", name, err)
+	}
+}
+
+func (w *world) connOf(id schemas.ConnID) *conn {
+	for _, c := range w.conns {
+		if c.number != 0 && c.id() == id {
+			return c
+		}
+	}
+	return nil
+}
+
+func (w *world) deviceIndex(name string) int { return int(name[0] - 'a') }
+
+func (w *world) called(who int) string {
+	if who == whole {
+		return "the push as a whole"
+	}
+	return "device " + w.devices[who].name
+}

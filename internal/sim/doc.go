@@ -1,0 +1,20 @@
+// Package sim runs the real delivery core, mailbox fold, gap rule, repeat
+// filter and SDK dedupe against each other through random schedules.
+//
+//	delivery.Core (up to five) ──commands──▶ gate.Gap ──frames──▶ client.Dedupe
+//	     ▲    │ decisions                        │ facts
+//	     └────┴────────── the log ◀──────────────┘
+//
+// What stands around them is a model: one partition with a broker's clock, the
+// gates topic, two partitions of dispatch, a network, two gates that are
+// killed, stopped and replaced, a projector whose snapshots lag, and one user
+// with two devices that lose, restore and mistrust their storage. A schedule
+// is a few hundred random steps of all of them; then the faults stop, and what
+// must be true when nothing moves any more is checked. A seed and a set of
+// [Faults] give the same schedule on every machine.
+//
+// A test is worth what it finds. So each clause of the blueprint can be taken
+// away, and a search must then find a schedule that breaks.
+//
+// Nothing here is used by production code.
+package sim
