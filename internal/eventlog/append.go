@@ -31,6 +31,9 @@ type AppenderConfig struct {
 	Deadline time.Duration
 }
 
+// Defaults. 8192 records are the pushes of half a second at the speed of two
+// cores, of which a partition has a share; with bodies of 1 KiB they fill the
+// bytes as well.
 const (
 	defaultMaxRecords = 8192
 	defaultMaxBytes   = 8 << 20
@@ -40,12 +43,14 @@ const (
 // Appender appends to the log: one producer client, one origin. Within a stage
 // all records of a key go through one Appender, or their order is lost.
 type Appender struct {
+	// Fixed after NewAppender.
 	log    *Log
 	cfg    AppenderConfig
 	client *kgo.Client
 	origin uint64
-	ended  context.Context // has ended before it began
+	ended  context.Context // has ended before it began: see unlinger
 
+	// Safe for any goroutine.
 	closed atomic.Bool
 	topics sync.Map  // topic → *parts, once looked up
 	pool   sync.Pool // of *pending

@@ -35,6 +35,7 @@ func newDecoder(p *Partition, partitions int32, serials *Serials) *decoder {
 // work in bulk, few enough to keep the memory of a batch to some MiB.
 const maxBatch = 5_000
 
+// run makes batches until the partition's context ends.
 func (d *decoder) run() {
 	defer close(d.p.decoded)
 	for {
@@ -156,6 +157,7 @@ func (d *decoder) record(r *kgo.Record, s *slab, b *Batch) {
 	}
 }
 
+// stamped is what the appender added to a message.
 type stamped struct{ origin, serial uint64 }
 
 // message decodes what the topic holds. The result shares the record's memory.

@@ -81,6 +81,7 @@ func (f *Faults) change(topic string, partition int32, edit func(*fault)) {
 	f.wake()
 }
 
+// wake lets everybody who waits look again. The caller holds the lock.
 func (f *Faults) wake() {
 	if f.changed != nil {
 		close(f.changed)
@@ -99,6 +100,7 @@ func (f *Faults) of(topic string, partition int32) fault {
 	}
 }
 
+// touches says that something is wrong with the partition.
 func (f *Faults) touches(topic string, partition int32) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -142,6 +144,7 @@ func (f *Faults) pass(ctx context.Context, topic string, partition int32, came t
 // forEver is longer than any test: what is held waits for a change.
 const forEver = 1000 * time.Hour
 
+// until says how long to wait, and what to look at meanwhile.
 func (f *Faults) until(topic string, partition int32, came time.Time) (time.Duration, <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

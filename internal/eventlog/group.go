@@ -119,6 +119,8 @@ func (g *group) options() []kgo.Opt {
 	return append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics(patterns...), kgo.MetadataMaxAge(newTopicsAfter))
 }
 
+// run is the membership until ctx ends. Functions end first, while they can
+// still commit; then the group is left.
 func (g *group) run(ctx context.Context) {
 	var polling sync.WaitGroup
 	poll, stop := context.WithCancel(g.ctx)
@@ -168,6 +170,7 @@ func (g *group) assigned(_ context.Context, client *kgo.Client, m map[string][]i
 	}
 }
 
+// begin starts a tenure. The caller holds the lock.
 func (g *group) begin(at place) {
 	before := g.tenures[at]
 	ctx, cancel := context.WithCancelCause(g.ctx)
@@ -222,6 +225,7 @@ func (g *group) lost(m map[string][]int32) {
 	}
 }
 
+// end tells the functions of the partitions to return.
 func (g *group) end(m map[string][]int32) map[place]*tenure {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -255,6 +259,7 @@ func (g *group) wait() {
 	}
 }
 
+// places are the partitions of the library's maps, one by one.
 func places(m map[string][]int32) func(func(place) bool) {
 	return func(yield func(place) bool) {
 		for topic, partitions := range m {

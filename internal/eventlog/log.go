@@ -108,6 +108,7 @@ func clientID(node string) string {
 	return "waybill/" + node
 }
 
+// retryBackoff doubles the pause from the first to the most.
 func retryBackoff(tries int) time.Duration {
 	return min(retryFirst<<min(tries-1, 4), retryMost)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"testing"
 	"time"
 
@@ -24,30 +23,41 @@ const patience = 20 * time.Second
 type broker struct {
 	t       testing.TB
 	dir     string
+	door    *door
 	address string
-	cluster *kfake.Cluster
+	cluster *kfake.Cluster // nil while it is away
 }
 
 func startBroker(t testing.TB) *broker {
 	t.Helper()
-	b := &broker{t: t, dir: t.TempDir(), address: "127.0.0.1:0"}
+	d, err := openDoor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &broker{t: t, dir: t.TempDir(), door: d, address: d.Addr().String()}
+	t.Cleanup(func() {
+		b.stop()
+		d.Close()
+	})
 	b.start()
-	t.Cleanup(b.stop)
 	return b
 }
 
 func (b *broker) start() {
 	b.t.Helper()
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(b.dir),
-		kfake.GroupMinSessionTimeout(time.Second),
-		kfake.ListenFn(func(network, _ string) (net.Listener, error) { return net.Listen(network, b.address) }))
+	var err error
+	b.cluster, err = kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(b.dir), kfake.GroupMinSessionTimeout(time.Second), kfake.ListenFn(b.door.enter))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.cluster, b.address = cluster, cluster.ListenAddrs()[0]
 }
 
-func (b *broker) stop() { b.cluster.Close() }
+func (b *broker) stop() {
+	if b.cluster != nil {
+		b.cluster.Close()
+		b.cluster = nil
+	}
+}
 
 // open is a Log at the broker, with the topics of two partitions.
 func (b *broker) open(cfg Config) *Log {

@@ -43,6 +43,7 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 	return m, errors.Join(errs[:]...)
 }
 
+// set makes the attributes of a topic and a reason, once.
 func (m *metrics) set(topic, reason string) metric.MeasurementOption {
 	at := [2]string{topic, reason}
 	if v, ok := m.sets.Load(at); ok {
@@ -63,6 +64,7 @@ func (m *metrics) refuse(topic string, why refusal) {
 	m.refused.Add(context.Background(), 1, m.set(topic, string(why)))
 }
 
+// ended counts the end of an accepted record.
 func (m *metrics) ended(topic string, took time.Duration, err error) {
 	set := m.set(topic, "")
 	if err != nil {

@@ -14,29 +14,33 @@ import (
 // part is one partition, as one appender sees it: the serial, and what was
 // accepted and has not ended.
 type part struct {
-	a      *Appender // fixed
-	topic  string    // fixed
-	number int32     // fixed
-	epoch  uint16    // fixed
+	// Fixed.
+	a      *Appender
+	topic  string
+	number int32
+	epoch  uint16
 
-	mu      sync.Mutex // held while a record is handed over: serial order is log order
+	// mu is held while a record is handed over, so that the order of the serials
+	// is the order in the log. It guards what follows.
+	mu      sync.Mutex
 	closed  bool
-	serial  uint64
-	records int
-	bytes   int
-	oldest  *pending // the queue's head: not yet ended
-	newest  *pending
+	serial  uint64   // of the newest record that was accepted
+	records int      // accepted and not ended
+	bytes   int      // of them
+	oldest  *pending // head of the queue of those that have not ended
+	newest  *pending // its tail
 	held    *pending // the first one that the fault seam keeps from the client
 	pumping bool     // a goroutine hands over what is held
 }
 
-// pending is one record between Append and its end. It is used again.
+// pending is one record between Append and its end. It is used again: the
+// client has let go of its record when it calls finish.
 type pending struct {
 	part *part
 	rec  kgo.Record
-	done func(Appended, error)
-	at   time.Time
-	size int
+	done func(Appended, error) // the caller's; may be nil
+	at   time.Time             // of its acceptance
+	size int                   // what it counts against the partition's bytes
 	next *pending
 	wake []chan struct{} // closed when it and all older ones have ended
 	// ended: its place is free. dropped: done has returned.
@@ -79,6 +83,8 @@ func (p *part) add(r *Record, q *pending, done func(Appended, error)) (refusal, 
 	return "", nil
 }
 
+// refuse says why a record of that size has no place now. The caller holds the
+// lock.
 func (p *part) refuse(size int, now time.Time) refusal {
 	switch {
 	case p.closed:
@@ -93,6 +99,7 @@ func (p *part) refuse(size int, now time.Time) refusal {
 	return ""
 }
 
+// sizeOf is what a record takes, the stamp included.
 func sizeOf(r *Record) int {
 	n := len(r.Key) + len(r.Value) + StampSize
 	for _, h := range r.Headers {
@@ -145,6 +152,7 @@ func (p *part) handOver(q *pending) {
 	}
 }
 
+// send never blocks and never refuses: the client's own bounds are out of reach.
 func (p *part) send(q *pending) { p.a.client.TryProduce(context.Background(), &q.rec, q.finish) }
 
 // end is the client's promise. The client calls it for one record after the
@@ -163,6 +171,7 @@ func (p *part) end(q *pending, err error) {
 	p.drop(q)
 }
 
+// appended says where the record is, as far as the broker told.
 func (q *pending) appended(err error) Appended {
 	at := Appended{Topic: q.part.topic, Partition: q.part.number}
 	if err == nil && q.rec.Offset >= 0 {
@@ -171,6 +180,7 @@ func (q *pending) appended(err error) Appended {
 	return at
 }
 
+// release frees the record's place.
 func (p *part) release(q *pending) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -223,6 +233,7 @@ func (p *part) wait(ctx context.Context) error {
 	}
 }
 
+// close refuses what comes from now on.
 func (p *part) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

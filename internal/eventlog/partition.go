@@ -29,9 +29,10 @@ const (
 // Partition is one call of a PartitionFunc. Its methods belong to that
 // function, except those marked for any goroutine.
 type Partition struct {
-	topic  string // fixed
-	number int32  // fixed
-	ctx    context.Context
+	// Fixed.
+	topic  string
+	number int32
+	ctx    context.Context // ends with ErrLost
 	r      *reader
 	tenure *tenure // nil when assigned by hand
 
@@ -39,11 +40,13 @@ type Partition struct {
 	wake    chan struct{} // one place: there is something in the queue
 	decoded chan struct{} // closed when the decoder has ended; nil before Start
 
+	// Safe for any goroutine.
 	jumped atomic.Bool
 	next   atomic.Int64 // offset after the last batch that was taken
 	end    atomic.Int64 // as the last fetch knew it
 	alive  atomic.Int64 // Unix nanoseconds of the last Alive
 
+	// Between the poll loop, which fills, and the decoder, which empties.
 	mu     sync.Mutex
 	queue  []fetched
 	queued int  // records in it
@@ -170,6 +173,7 @@ func (p *Partition) offer(f fetched, end int64) {
 	p.signal()
 }
 
+// signal wakes the decoder.
 func (p *Partition) signal() {
 	select {
 	case p.wake <- struct{}{}:

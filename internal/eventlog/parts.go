@@ -97,6 +97,7 @@ func (l *lookup) wait(fresh bool) error {
 	}
 }
 
+// look asks the brokers for the lookup and ends it.
 func (a *Appender) look(topic string, l *lookup) {
 	ctx, cancel := context.WithTimeout(a.client.Context(), lookupTimeout)
 	defer cancel()
@@ -111,6 +112,7 @@ func (a *Appender) look(topic string, l *lookup) {
 	close(l.done)
 }
 
+// newParts are the partitions of a topic that was just looked up.
 func (a *Appender) newParts(topic string, n int32) *parts {
 	t := &parts{topic: topic, hash: keyHash(topic)}
 	for i := range n {

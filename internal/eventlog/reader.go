@@ -107,6 +107,7 @@ func (r *reader) apply(wake context.CancelFunc) {
 	}
 }
 
+// change asks for a change of what is fetched; it does not wait for it.
 func (r *reader) change(f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -114,6 +115,7 @@ func (r *reader) change(f func()) {
 	r.wake()
 }
 
+// poll waits for records, or for the end of ctx, and gives them out.
 func (r *reader) poll(ctx context.Context) {
 	fetches := r.client.PollFetches(ctx)
 	now := time.Now()
@@ -124,6 +126,7 @@ func (r *reader) poll(ctx context.Context) {
 	})
 }
 
+// give hands a partition what a poll brought of it.
 func (r *reader) give(p *Partition, f kgo.FetchTopicPartition, now time.Time) {
 	if len(f.Records) > 0 {
 		p.offer(fetched{records: f.Records, came: now}, f.HighWatermark)
@@ -176,6 +179,7 @@ func (r *reader) resume(p *Partition) { r.client.ResumeFetchPartitions(p.list())
 
 func (p *Partition) list() map[string][]int32 { return map[string][]int32{p.topic: {p.number}} }
 
+// observeLag is called by whoever collects the metrics.
 func (r *reader) observeLag(_ context.Context, o metric.Observer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -208,11 +212,13 @@ func (r *reader) serve(ctx context.Context, at place, t *tenure, f PartitionFunc
 	}
 }
 
+// Pauses before a function is called again: doubled from the first to the most.
 const (
 	serveFirst = 100 * time.Millisecond
 	serveMost  = 10 * time.Second
 )
 
+// serveOnce is one call of the function, with a Partition of its own.
 func (r *reader) serveOnce(ctx context.Context, at place, t *tenure, f PartitionFunc) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	p := &Partition{
@@ -224,6 +230,7 @@ func (r *reader) serveOnce(ctx context.Context, at place, t *tenure, f Partition
 	return f(ctx, p)
 }
 
+// stuck is what the watchdog does.
 func (l *Log) stuck(p *Partition, waiting time.Duration) {
 	l.cfg.Log.Error("a partition is stuck: a batch waits and nobody takes it", "topic", p.topic, "partition", p.number, "waiting", waiting)
 	if l.cfg.OnStuck != nil {

@@ -51,6 +51,8 @@ func (s *Serials) Fresh(origin, serial uint64, at int64) bool {
 	return true
 }
 
+// put stores a mark, and sweeps when the marks have doubled since the last
+// sweep: each mark pays for its own.
 func (s *Serials) put(origin uint64, m Mark) {
 	if s.marks == nil {
 		s.marks = make(map[uint64]Mark)
@@ -62,6 +64,8 @@ func (s *Serials) put(origin uint64, m Mark) {
 	}
 }
 
+// forgotten is judged by broker time alone: a mark that has not been swept yet
+// counts no more than one that has.
 func (s *Serials) forgotten(m Mark) bool { return s.last-m.Time > forgetAfter }
 
 func (s *Serials) forget() {

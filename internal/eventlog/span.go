@@ -40,6 +40,7 @@ const (
 	oldest = -2
 )
 
+// listOffset asks for one end of the log.
 func (l *Log) listOffset(ctx context.Context, topic string, partition int32, at int64) (int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1

@@ -63,6 +63,7 @@ func AppSpecs(app string, partitions int32, replication int16) []TopicSpec {
 
 const forEverKept = -1 * time.Millisecond
 
+// kept are the settings of a topic whose records go by age.
 func kept(replication int16, retention, segment time.Duration) map[string]string {
 	m := common(replication)
 	m[cleanupPolicy] = "delete"
@@ -73,6 +74,7 @@ func kept(replication int16, retention, segment time.Duration) map[string]string
 	return m
 }
 
+// compacted are the settings of a topic that keeps the newest record of a key.
 func compacted(replication int16) map[string]string {
 	m := common(replication)
 	m[cleanupPolicy] = "compact"
