@@ -62,7 +62,7 @@ test-race:
 # the simulation's full number of schedules, for example.
 .PHONY: test-plain
 test-plain:
-	@true
+	go test -count=1 -timeout $(TESTTIME) $(TESTFLAGS) ./internal/sim
 
 .PHONY: simulate
 simulate: ## Run the long simulation (SCHEDULES=1000000)

@@ -74,10 +74,8 @@ func (w *world) begin(p phase) (last int) {
 // settle runs everybody in turn until nothing moves.
 func (w *world) settle() bool {
 	for range mostRounds {
-		if !w.round() {
-			return true
-		}
-		if w.failure != "" {
+		if w.failure != "" || !w.round() {
+			w.projector.flush()
 			return true
 		}
 	}
@@ -108,6 +106,5 @@ func (w *world) round() bool {
 	}
 	for w.projector.step(w) {
 	}
-	w.projector.flush()
 	return moved
 }

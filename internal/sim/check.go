@@ -81,7 +81,14 @@ func (c *check) decided(e *schemas.Event) {
 		}
 	case e.SessionEnded != nil:
 		c.over(e, e.SessionEnded.Session)
+	case e.RouteEnded != nil:
+		c.w.stats.Reasons[e.RouteEnded.Reason]++
+	case e.Released != nil:
+		if due := c.w.log[schemas.Position(e.Released.Position).Offset()].event.Pushed.DeliverAt; due > c.w.clock {
+			c.w.fail("%v is released before its time", schemas.Position(e.Released.Position))
+		}
 	case e.Outcome != nil:
+		c.w.stats.Reasons[e.Outcome.Reason]++
 		pos := schemas.Position(e.Outcome.Position)
 		if e.Device != "" {
 			c.end(c.w.deviceIndex(e.Device), pos, e.Outcome)
@@ -182,6 +189,9 @@ func (c *check) handle(d *device, f frame) {
 	if f.pos <= d.last {
 		w.fail("the application of %s sees %v after %v", d.name, f.pos, d.last)
 	}
+	if only := w.log[f.pos.Offset()].event.Device; only != "" && only != d.name {
+		w.fail("%v is for %s and is handled by %s", f.pos, only, d.name)
+	}
 	d.storage.seen, d.last = append(d.storage.seen, f.id), f.pos
 	*at(&c.handled[d.index], f.pos) = true
 	for _, who := range []int{d.index, whole} {
@@ -198,29 +208,55 @@ func (c *check) kicked(conn *conn) {
 	}
 }
 
-// commanded looks at what a worker tells a gate: its own lag closes nobody.
-func (c *check) commanded(k *worker, m *schemas.Command) {
-	if m.Kind != schemas.CommandKind_COMMAND_KIND_CLOSE || m.Reason != schemas.Reason_REASON_ACK_TIMEOUT {
-		return
+// inFlight: no more unread pushes on a connection than its window, but for
+// those that have ended.
+func (c *check) inFlight(conn *conn) {
+	window := int(conn.hello.Connected.Limits.Window)
+	if window == 0 {
+		window = c.w.settings.Window
 	}
+	n := 0
+	for i := range conn.down {
+		if f := &conn.down[i]; f.kind == pushFrame && *at(&c.ends[conn.dev.index], f.pos) == 0 {
+			n++
+		}
+	}
+	if n > window {
+		c.w.fail("%d pushes in flight to %v, its window is %d", n, conn.id(), window)
+	}
+}
+
+// commanded looks at what a worker tells a gate.
+func (c *check) commanded(k *worker, m *schemas.Command) {
+	switch {
+	case m.Kind == schemas.CommandKind_COMMAND_KIND_PUSH && k.core.Now() > m.Expires:
+		c.w.fail("%v is dispatched after its ttl", schemas.Position(m.Position))
+	case m.Reason == schemas.Reason_REASON_ACK_TIMEOUT:
+		c.timedOut(k, m.Conn())
+	}
+}
+
+// timedOut: a worker's own lag closes nobody.
+func (c *check) timedOut(k *worker, conn schemas.ConnID) {
 	now, timer := k.core.Now(), c.w.settings.AckTimer.Microseconds()
 	var cursor uint64
 	var moved int64
 	for _, r := range c.w.log {
-		if a := r.event.Acked; a != nil && r.event.Conn() == m.Conn() && a.Cursor > cursor {
-			cursor, moved = a.Cursor, r.at
-		}
 		if r.at > now {
 			break
 		}
+		if a := r.event.Acked; a != nil && r.event.Conn() == conn && a.Cursor > cursor {
+			cursor, moved = a.Cursor, r.at
+		}
 	}
-	if moved > now-timer && moved <= now {
-		c.w.fail("%v is closed with ack_timeout %d ms after it moved", m.Conn(), (now-moved)/1000)
+	if moved > now-timer {
+		c.w.fail("%v is closed with ack_timeout %d ms after it moved", conn, (now-moved)/1000)
 	}
 }
 
 // rest checks what must be true when nothing moves any more.
 func (c *check) rest(p phase, last int) {
+	c.bounded()
 	if p != quiet {
 		c.ears(p, last)
 	}
@@ -232,6 +268,24 @@ func (c *check) rest(p phase, last int) {
 	}
 	if p == reconnect && c.w.devices[0].kicked && c.w.devices[1].kicked && !c.w.restored {
 		c.w.fail("both devices are kicked")
+	}
+}
+
+// bounded: nothing is left that somebody had to end.
+func (c *check) bounded() {
+	u := c.state.Users[userKey]
+	if u == nil {
+		return
+	}
+	if len(u.Closing) > 0 {
+		c.w.fail("%v should be closed and is not", u.Closing)
+	}
+	for _, p := range u.Pushes {
+		for i := range p.Copies {
+			if x := &p.Copies[i]; x.Open() && x.Tries >= 5 {
+				c.w.fail("%v was given up and blocks the rest", p.Pos)
+			}
+		}
 	}
 }
 

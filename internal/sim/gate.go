@@ -163,6 +163,7 @@ func (c *conn) write(m *schemas.Command) {
 		c.acks = acks{}
 	}
 	c.down = append(c.down, frameOf(m))
+	w.check.inFlight(c)
 	if m.Kind == schemas.CommandKind_COMMAND_KIND_PUSH && (w.calm || w.rnd.IntN(12) > 0) {
 		e := c.event(schemas.Kind_KIND_SENT)
 		e.Sent = &schemas.Sent{Position: m.Position, Attempt: m.Attempt, Dispatched: m.Time}
@@ -186,6 +187,7 @@ func (c *conn) drop(reason schemas.Reason) {
 
 func (c *conn) leave(reason schemas.Reason) {
 	g := c.gate
+	g.w.stats.Reasons[reason]++
 	g.table = slices.DeleteFunc(g.table, func(x *conn) bool { return x == c })
 	c.inTable, c.waiting = false, nil
 	e := c.event(schemas.Kind_KIND_DISCONNECTED)

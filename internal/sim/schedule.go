@@ -141,9 +141,23 @@ func (w *world) goWrongWith(g *gateLife, t trouble) {
 		} else if len(g.table) > 0 && !g.still() {
 			g.table[w.rnd.IntN(len(g.table))].drop(schemas.Reason_REASON_QUEUE_FULL)
 		}
-	case lostSignals: // the topic moves on without the gate
-		w.toGates(0, &schemas.Event{Kind: schemas.Kind_KIND_TICK, Tick: &schemas.Tick{}})
+	case lostSignals:
+		w.moveOn(g)
 	}
+}
+
+// moveOn lets the gates topic move on without g: up to some leases.
+func (w *world) moveOn(g *gateLife) {
+	for n := w.rnd.IntN(14); n >= 0; n-- {
+		w.clock += int64(lease.Microseconds()) / 3
+		other := w.someGate()
+		if other == g || other.still() {
+			w.toGates(0, &schemas.Event{Kind: schemas.Kind_KIND_TICK, Tick: &schemas.Tick{}})
+		} else {
+			other.sign()
+		}
+	}
+	w.say("the clock says %d ms, without a sign of gate %d", w.since(), g.number)
 }
 
 func (w *world) goWrongAt(d *device, t trouble) {

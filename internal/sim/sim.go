@@ -3,15 +3,21 @@ package sim
 // Stats counts what happened in schedules.
 type Stats struct {
 	Schedules, Records, Commands, Swallowed, Holes, Handled int
+	// Reasons counts outcomes, closes and ended routes by schemas.Reason.
+	Reasons [256]int
 }
 
-func (s *Stats) add(o Stats) {
+// Add takes over the counts of others.
+func (s *Stats) Add(o *Stats) {
 	s.Schedules += o.Schedules
 	s.Records += o.Records
 	s.Commands += o.Commands
 	s.Swallowed += o.Swallowed
 	s.Holes += o.Holes
 	s.Handled += o.Handled
+	for i, n := range o.Reasons {
+		s.Reasons[i] += n
+	}
 }
 
 // Result of one schedule.
@@ -51,7 +57,7 @@ func play(seed uint64, off Faults, show bool) Result {
 func Sweep(n int, from uint64, off Faults) (found bool, r Result, played Stats) {
 	for i := range n {
 		r = Run(from+uint64(i), off)
-		played.add(r.Stats)
+		played.Add(&r.Stats)
 		if r.Failure != "" {
 			return true, r, played
 		}

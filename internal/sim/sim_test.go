@@ -2,10 +2,23 @@ package sim
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"waybill/schemas"
+)
+
+// Numbers of schedules. Under the race detector a schedule takes ten times as
+// long and finds nothing more: it runs on one goroutine.
+const (
+	defaultSchedules = 20_000
+	racedSchedules   = 300
+	faultSchedules   = 200_000
 )
 
 // env is a number from the environment.
@@ -22,19 +35,102 @@ func env(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
+// TestSimulate runs WAYBILL_SCHEDULES schedules from WAYBILL_SEED on. With
+// WAYBILL_SEED=now each run has others.
 func TestSimulate(t *testing.T) {
-	n, from := env(t, "WAYBILL_SCHEDULES", 20_000), env(t, "WAYBILL_SEED", 1)
-	start := time.Now()
-	found, r, played := Sweep(int(n), from, 0)
-	if found {
-		t.Log(strings.Join(Show(r.Seed, 0).Transcript, "\n"))
-		t.Fatalf("seed %d: %s", r.Seed, r.Failure)
+	schedules := uint64(defaultSchedules)
+	if raced {
+		schedules = racedSchedules
 	}
-	t.Logf("%+v in %v", played, time.Since(start))
+	schedules = env(t, "WAYBILL_SCHEDULES", schedules)
+	from := uint64(time.Now().UnixNano())
+	if os.Getenv("WAYBILL_SEED") != "now" {
+		from = env(t, "WAYBILL_SEED", 1)
+	}
+	s := &search{t: t, from: from, end: from + schedules, next: from, start: time.Now()}
+	s.run()
+	t.Logf("%d schedules from seed %d on in %v: %d records, %d commands, %d swallowed, %d holes, %d handled",
+		s.played.Schedules, from, time.Since(s.start).Round(time.Millisecond),
+		s.played.Records, s.played.Commands, s.played.Swallowed, s.played.Holes, s.played.Handled)
+	if !t.Failed() && schedules >= defaultSchedules {
+		meetsEverything(t, &s.played)
+	}
 }
 
+// search sweeps through seeds on all processors until it finds something.
+type search struct {
+	t         *testing.T
+	from, end uint64
+	start     time.Time
+	stop      atomic.Bool
+
+	mu     sync.Mutex // guards what follows
+	next   uint64
+	played Stats
+}
+
+const chunk = 500
+
+func (s *search) run() {
+	var all sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		all.Go(func() {
+			for s.part() {
+			}
+		})
+	}
+	all.Wait()
+}
+
+// part plays one chunk, and says whether to go on.
+func (s *search) part() bool {
+	s.mu.Lock()
+	from := s.next
+	n := min(chunk, s.end-from)
+	s.next += n
+	s.mu.Unlock()
+	if n == 0 || s.stop.Load() {
+		return false
+	}
+	found, r, played := Sweep(int(n), from, 0)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.played.Add(&played)
+	if found && !s.stop.Swap(true) {
+		s.t.Errorf("seed %d: %s\n%s", r.Seed, r.Failure, strings.Join(Show(r.Seed, 0).Transcript, "\n"))
+	}
+	if before := s.played.Schedules - played.Schedules; before/100_000 < s.played.Schedules/100_000 {
+		s.t.Logf("%d of %d schedules in %v", s.played.Schedules, s.end-s.from, time.Since(s.start).Round(time.Second))
+	}
+	return !found
+}
+
+// meetsEverything: a simulation that never meets an ending says nothing of it.
+func meetsEverything(t *testing.T, s *Stats) {
+	t.Helper()
+	for _, r := range []schemas.Reason{
+		schemas.Reason_REASON_PEER_CLOSED, schemas.Reason_REASON_STALE_LOGIN, schemas.Reason_REASON_SUPERSEDED,
+		schemas.Reason_REASON_KICKED, schemas.Reason_REASON_ACK_TIMEOUT, schemas.Reason_REASON_QUEUE_FULL,
+		schemas.Reason_REASON_GAP, schemas.Reason_REASON_GATE_REPLACED, schemas.Reason_REASON_GATE_SILENT,
+		schemas.Reason_REASON_DISPATCH_JUMP, schemas.Reason_REASON_LOGGED_OUT,
+		schemas.Reason_REASON_ACKED, schemas.Reason_REASON_CANCELED, schemas.Reason_REASON_COLLAPSED,
+		schemas.Reason_REASON_DUPLICATE, schemas.Reason_REASON_ID_REUSED, schemas.Reason_REASON_EXPIRED,
+		schemas.Reason_REASON_NEVER_CONNECTED, schemas.Reason_REASON_OVERFLOW, schemas.Reason_REASON_TOO_LARGE,
+		schemas.Reason_REASON_SENT_UNACKED, schemas.Reason_REASON_NEVER_SENT, schemas.Reason_REASON_POISON,
+	} {
+		if s.Reasons[r] == 0 {
+			t.Errorf("no schedule met %s", r.Word())
+		}
+		t.Logf("%20s %d", r.Word(), s.Reasons[r])
+	}
+}
+
+// TestPlantedFaults takes one clause away after the other: each must be found.
 func TestPlantedFaults(t *testing.T) {
-	most := int(env(t, "WAYBILL_FAULT_SCHEDULES", 200_000))
+	if raced {
+		t.Skip("the searches are long; they run without the race detector")
+	}
+	most := int(env(t, "WAYBILL_FAULT_SCHEDULES", faultSchedules))
 	for _, c := range Clauses() {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
@@ -42,7 +138,19 @@ func TestPlantedFaults(t *testing.T) {
 			if !found {
 				t.Fatalf("not found in %d schedules", played.Schedules)
 			}
-			t.Logf("found after %d schedules: %s", played.Schedules, r.Failure)
+			t.Logf("%-24s found by schedule %d: %.120s", c.Name, played.Schedules, r.Failure)
 		})
+	}
+}
+
+func TestSameSeedSameSchedule(t *testing.T) {
+	for seed := range uint64(20) {
+		a, b := Show(seed, 0), Show(seed, 0)
+		if got, want := strings.Join(b.Transcript, "\n"), strings.Join(a.Transcript, "\n"); got != want {
+			t.Fatalf("seed %d: two transcripts differ:\n%s\n\n%s", seed, want, got)
+		}
+		if Run(seed, 0).Stats != a.Stats {
+			t.Fatalf("seed %d: a transcript changes the schedule", seed)
+		}
 	}
 }

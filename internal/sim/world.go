@@ -22,7 +22,7 @@ const (
 const (
 	tick       = 1000 // microseconds that each record takes
 	second     = int64(time.Second / time.Microsecond)
-	lease      = 4 * time.Second
+	lease      = time.Second
 	smallFrame = 100
 	bigFrame   = 1000
 )
