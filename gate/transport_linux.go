@@ -57,9 +57,14 @@ func (t *polling) run(ctx context.Context) error {
 }
 
 func (t *polling) accept(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() { t.ln.Close() })
-	defer stop()
-	raw, err := t.ln.SyscallConn()
+	file, err := t.ln.File() // a second descriptor: the listener's own lets nobody else accept
+	t.ln.Close()
+	if err != nil {
+		return fmt.Errorf("accept connections: %w", err)
+	}
+	defer file.Close()
+	defer context.AfterFunc(ctx, func() { file.Close() })()
+	raw, err := file.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("accept connections: %w", err)
 	}
