@@ -30,9 +30,15 @@ type DevConfig struct {
 	Lease      time.Duration
 	Session    time.Duration // of the delivery group
 	SyncWrites bool          // fsync before a record is acknowledged
-	// Replace changes the engines' parts for tests: faults, settings.
-	Settings *delivery.Settings
-	Faults   *eventlog.Faults
+	Settings   *delivery.Settings
+	// Faults is for tests: a seam in every stage's way to the log.
+	Faults *eventlog.Faults
+	// StageFaults is for tests: seams of single stages by their names, in place
+	// of Faults. A stage whose log fails and that is stopped then says nothing
+	// more, as after kill -9.
+	StageFaults map[string]*eventlog.Faults
+	// Drain bounds how long a gate that stops waits for the log (default 5 s).
+	Drain    time.Duration
 	Host     string
 	Log      *slog.Logger
 	Meter    metric.Meter
@@ -113,20 +119,10 @@ func (d *Dev) open(context.Context) (err error) {
 func (d *Dev) startEngines(ctx context.Context) error {
 	var g errgroup.Group
 	if len(d.Base.Kafka) == 0 {
-		g.Go(func() (err error) {
-			d.kafka, err = engine.StartKafka(engine.KafkaConfig{
-				Dir: filepath.Join(d.cfg.Dir, "kafka"), Listen: d.cfg.KafkaAddr, SyncWrites: d.cfg.SyncWrites, Log: d.cfg.Log,
-			})
-			return err
-		})
+		g.Go(func() error { return d.openKafka(d.cfg.KafkaAddr) })
 	}
 	if d.Base.Postgres == "" {
-		g.Go(func() (err error) {
-			d.postgres, err = engine.StartPostgres(ctx, engine.PostgresConfig{
-				Dir: filepath.Join(d.cfg.Dir, "postgres"), Log: d.cfg.Log, Progress: d.cfg.Progress,
-			})
-			return err
-		})
+		g.Go(func() error { return d.openPostgres(ctx) })
 	}
 	if d.Base.ClickHouse == "" {
 		g.Go(func() (err error) {
@@ -141,6 +137,20 @@ func (d *Dev) startEngines(ctx context.Context) error {
 	}
 	d.address()
 	return nil
+}
+
+func (d *Dev) openKafka(listen string) (err error) {
+	d.kafka, err = engine.StartKafka(engine.KafkaConfig{
+		Dir: filepath.Join(d.cfg.Dir, "kafka"), Listen: listen, SyncWrites: d.cfg.SyncWrites, Log: d.cfg.Log,
+	})
+	return err
+}
+
+func (d *Dev) openPostgres(ctx context.Context) (err error) {
+	d.postgres, err = engine.StartPostgres(ctx, engine.PostgresConfig{
+		Dir: filepath.Join(d.cfg.Dir, "postgres"), Log: d.cfg.Log, Progress: d.cfg.Progress,
+	})
+	return err
 }
 
 func (d *Dev) address() {
@@ -194,25 +204,31 @@ func (d *Dev) Start(ctx context.Context, name string) error {
 }
 
 func (d *Dev) build(name string) (*Stage, error) {
+	b := d.Base
+	if f := d.cfg.StageFaults[name]; f != nil {
+		b.Faults = f
+	}
 	switch name {
 	case DevIngest:
-		return NewIngest(d.Base, IngestConfig{Number: 1, Listen: d.cfg.Ingest})
+		return NewIngest(b, IngestConfig{Number: 1, Listen: d.cfg.Ingest})
 	case DevDelivery:
 		set := delivery.Defaults()
 		if d.cfg.Settings != nil {
 			set = *d.cfg.Settings
 		}
-		return NewDelivery(d.Base, DeliveryConfig{Number: 1, Settings: set, Session: d.cfg.Session})
+		return NewDelivery(b, DeliveryConfig{Number: 1, Settings: set, Session: d.cfg.Session})
 	case DevSession:
-		return NewSessionProjector(d.Base, 1)
+		return NewSessionProjector(b, 1)
 	case DevHop:
-		return NewHopProjector(d.Base, 1)
+		return NewHopProjector(b, 1)
 	case DevConsole:
-		return NewConsole(d.Base, 1, d.cfg.Console)
+		return NewConsole(b, 1, d.cfg.Console)
 	}
 	for n, listen := range d.cfg.Gates {
 		if name == DevGate(n+1) {
-			return NewGate(d.Base, GateConfig{Number: uint32(n + 1), Listen: listen, ClusterKey: d.key, Lease: d.cfg.Lease})
+			return NewGate(b, GateConfig{
+				Number: uint32(n + 1), Listen: listen, ClusterKey: d.key, Lease: d.cfg.Lease, Drain: d.cfg.Drain,
+			})
 		}
 	}
 	return nil, fmt.Errorf("no stage is called %q", name)

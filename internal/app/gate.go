@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -19,6 +20,7 @@ type GateConfig struct {
 	ClusterKey []byte // 32 bytes: seals resume tickets, the same on all gates
 	Lease      time.Duration
 	Heartbeat  time.Duration
+	Drain      time.Duration // how long it waits for the log when it stops
 }
 
 // NewGate is a gate with its own library of ingest, through which it reports.
@@ -36,7 +38,7 @@ func NewGate(b Base, cfg GateConfig) (*Stage, error) {
 	view := control.Open(log)
 	g, err := gate.New(gate.Config{
 		Number: cfg.Number, Listen: cfg.Listen, Advertise: cfg.Advertise, ClusterKey: cfg.ClusterKey,
-		Lease: cfg.Lease, Heartbeat: cfg.Heartbeat,
+		Lease: cfg.Lease, Heartbeat: cfg.Heartbeat, Drain: cfg.Drain,
 		Log: log, Facts: facts, Apps: view, Logger: b.Log, Meter: b.Meter,
 	})
 	if err != nil {
@@ -45,7 +47,7 @@ func NewGate(b Base, cfg GateConfig) (*Stage, error) {
 		return nil, fmt.Errorf("make %s: %w", node, err)
 	}
 	flush := func() {
-		ctx, cancel := context.WithTimeout(context.Background(), drainFacts)
+		ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(cfg.Drain, drainFacts))
 		defer cancel()
 		_ = facts.Flush(ctx) // what is not in the log by then the device will say again
 		facts.Close()

@@ -61,9 +61,7 @@ func migrateTopics(ctx context.Context, b Base, cfg MigrateConfig) error {
 		return err
 	}
 	defer log.Close()
-	return log.CreateTopics(ctx, eventlog.Specs(eventlog.Sizes{
-		Partitions: cfg.Partitions, Dispatch: cfg.Dispatch, Replication: cfg.Replication,
-	}))
+	return log.CreateTopics(ctx, eventlog.Specs(cfg.Partitions, cfg.Dispatch, cfg.Replication))
 }
 
 func migrateDB(ctx context.Context, driver, dsn string, migrate func(context.Context, *sql.DB) error) error {
