@@ -102,6 +102,9 @@ func foldAndStore(t *testing.T, pool *pgxpool.Pool, entries []mailboxtest.Entry,
 		if i < len(entries)-1 && r.IntN(40) > 0 {
 			continue
 		}
+		if r.IntN(4) == 0 {
+			w.RewriteAt(r.IntN(20))
+		}
 		w.mustFlush(e.Offset + 1)
 		if diff := mailboxtest.Diff(direct, w.State, false); diff != "" {
 			t.Fatalf("after %v the storing fold differs:\n%s", e.Position, diff)

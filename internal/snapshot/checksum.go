@@ -12,8 +12,7 @@ import (
 // known, not how it lies in rows.
 func Checksum(ctx context.Context, db DB) (string, error) {
 	var sum string
-	opts := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err := pgx.BeginTxFunc(ctx, db, opts, func(tx pgx.Tx) error {
+	err := read(ctx, db, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, sqlChecksum).Scan(&sum)
 	})
 	if err != nil {

@@ -26,8 +26,7 @@ type DB interface {
 // moment. Where nothing is stored yet, the snapshot is empty and Next is 0.
 func Load(ctx context.Context, db DB, topic string, partition int32) (*Snapshot, error) {
 	s := &Snapshot{Topic: topic, Partition: partition, State: mailbox.New(), Serials: new(eventlog.Serials)}
-	opts := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err := pgx.BeginTxFunc(ctx, db, opts, func(tx pgx.Tx) error {
+	err := read(ctx, db, func(tx pgx.Tx) error {
 		l := &loader{ctx: ctx, tx: tx, partition: partition, users: make(map[string]*loading)}
 		return l.load(s)
 	})
@@ -42,6 +41,7 @@ type loader struct {
 	ctx       context.Context // of this one load
 	tx        pgx.Tx
 	partition int32
+	only      []any // app and user_name, to load one user of whatever partition
 	users     map[string]*loading
 	last      *loading // of the row before: rows of one user stand together
 }
@@ -56,12 +56,8 @@ func (l *loader) load(s *Snapshot) error {
 	if found, err := l.projection(s); err != nil || !found {
 		return err
 	}
-	for _, table := range []func() error{
-		l.devices, l.sessions, l.routes, l.closing, l.ended, l.pushes, l.debts, l.waiting, l.tombs,
-	} {
-		if err := table(); err != nil {
-			return err
-		}
+	if err := l.tables(); err != nil {
+		return err
 	}
 	var err error
 	if s.ids, err = l.recent(); err != nil {
@@ -69,6 +65,18 @@ func (l *loader) load(s *Snapshot) error {
 	}
 	for _, u := range l.users {
 		s.State.Restore(u.user, u.recent.known())
+	}
+	return nil
+}
+
+// tables reads all that stands in a row for each thing.
+func (l *loader) tables() error {
+	for _, table := range []func() error{
+		l.devices, l.sessions, l.routes, l.closing, l.ended, l.pushes, l.debts, l.waiting, l.tombs,
+	} {
+		if err := table(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -95,7 +103,8 @@ func (l *loader) projection(s *Snapshot) (bool, error) {
 // rows runs a statement whose first three columns are app, user_name and place;
 // the others go to targets, and add takes each row from there.
 func (l *loader) rows(sql string, add func(u *mailbox.User, place int) error, targets ...any) error {
-	rows, err := l.tx.Query(l.ctx, sql, l.partition)
+	sql, args := l.which(sql)
+	rows, err := l.tx.Query(l.ctx, sql, args...)
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
 	}
@@ -108,6 +117,20 @@ func (l *loader) rows(sql string, add func(u *mailbox.User, place int) error, ta
 		return fmt.Errorf("load: %w", err)
 	}
 	return nil
+}
+
+// What a load reads: a whole partition, as the statements say, or one user. The
+// partitions are then named one by one, so that each is a probe of the key.
+const (
+	wherePartition = "WHERE partition = $1"
+	whereUser      = "WHERE partition IN (SELECT partition FROM projection) AND app = $1 AND user_name = $2"
+)
+
+func (l *loader) which(sql string) (string, []any) {
+	if l.only == nil {
+		return sql, []any{l.partition}
+	}
+	return strings.Replace(sql, wherePartition, whereUser, 1), l.only
 }
 
 func (l *loader) user(app, name string) *mailbox.User {

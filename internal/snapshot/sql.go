@@ -81,3 +81,6 @@ var (
 
 //go:embed sql/checksum.sql
 var sqlChecksum string
+
+//go:embed sql/read_places.sql
+var sqlReadPlaces string

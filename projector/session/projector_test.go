@@ -56,6 +56,23 @@ func TestReplayGivesTheSameRows(t *testing.T) {
 	}
 }
 
+// TestTablesDroppedWhileItRuns: the projector waits for tables, sees that they
+// are empty, and begins anew.
+func TestTablesDroppedWhileItRuns(t *testing.T) {
+	w := newWorld(t, 1)
+	log := mailboxtest.NewLog(7)
+	w.random(log, 300)
+	p := w.prepare().start()
+	_, next := w.fold(0)
+	p.until(0, next)
+	pgtest.Empty(t, w.dsn)
+	w.random(log, 300)
+	_, next = w.fold(0)
+	p.until(0, next)
+	p.end()
+	w.agrees(pgtest.Pool(t, w.dsn), 0)
+}
+
 // TestKilledBeforeCommit kills the projector between its work and the commit,
 // again and again; each time another one goes on.
 func TestKilledBeforeCommit(t *testing.T) {

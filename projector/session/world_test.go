@@ -66,27 +66,42 @@ func within(t testing.TB) context.Context {
 	return ctx
 }
 
-// append puts events into the log, those without a user into partition 0.
+// append puts events into the log and waits for that.
 func (w *world) append(events ...*schemas.Event) {
 	w.t.Helper()
 	for _, e := range events {
-		value, err := e.MarshalVT()
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		r := eventlog.Record{Topic: eventlog.EventsTopic, Partition: 0, Value: value}
-		if e.User != "" {
-			r.Key, r.Partition = schemas.Key(e.App, e.User), eventlog.ByKey
-		}
-		err = w.app.Append(r, func(_ eventlog.Appended, err error) {
-			if err != nil {
-				w.t.Error(err)
-			}
-		})
-		if err != nil {
-			w.t.Fatal(err)
-		}
+		w.appendThen(e, nil)
 	}
+	w.settle()
+}
+
+// appendThen puts one event into the log, without a user into partition 0.
+func (w *world) appendThen(e *schemas.Event, then func(schemas.Position)) {
+	w.t.Helper()
+	value, err := e.MarshalVT()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r := eventlog.Record{Topic: eventlog.EventsTopic, Partition: 0, Value: value}
+	if e.User != "" {
+		r.Key, r.Partition = schemas.Key(e.App, e.User), eventlog.ByKey
+	}
+	err = w.app.Append(r, func(at eventlog.Appended, err error) {
+		if err != nil {
+			w.t.Error(err)
+		}
+		if then != nil {
+			then(at.Position)
+		}
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// settle waits for what was appended.
+func (w *world) settle() {
+	w.t.Helper()
 	if err := w.app.Flush(within(w.t)); err != nil {
 		w.t.Fatal(err)
 	}

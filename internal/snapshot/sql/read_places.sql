@@ -1,0 +1,3 @@
+SELECT topic, partition, next, at, term
+FROM projection
+ORDER BY topic, partition
