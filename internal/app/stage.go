@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -89,15 +88,14 @@ func (s *Stage) Addr() string {
 // Running is a stage at work.
 type Running struct {
 	*Stage
-	cancel context.CancelCauseFunc
+	cancel context.CancelFunc
 	done   chan struct{} // closed when it has ended; err is set before
 	err    error
-	stop   sync.Once
 }
 
 // Start lets the stage work in the background.
 func (s *Stage) Start(ctx context.Context) *Running {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancel(ctx)
 	r := &Running{Stage: s, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
@@ -106,12 +104,9 @@ func (s *Stage) Start(ctx context.Context) *Running {
 	return r
 }
 
-// errStopped is the cause with which a running stage is asked to end.
-var errStopped = errors.New("the stage is stopped")
-
 // Stop drains the stage and waits for its end.
 func (r *Running) Stop() error {
-	r.stop.Do(func() { r.cancel(errStopped) })
+	r.cancel()
 	<-r.done
 	return r.err
 }

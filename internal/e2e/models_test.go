@@ -1,0 +1,173 @@
+package e2e
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"waybill/internal/app"
+	"waybill/internal/eventlog"
+	"waybill/internal/snapshot"
+	"waybill/migrations"
+	"waybill/schemas"
+)
+
+// funnel is the console's answer.
+type funnel struct {
+	Accepted, Dispatched, Sent, Delivered int
+	Endings                               []struct {
+		Class, Reason string
+		Pushes        int
+	}
+}
+
+// checkFunnel: the console counts what the log says, step by step and reason by
+// reason.
+func (s *storm) checkFunnel() {
+	s.t.Helper()
+	want := make(map[string]int)
+	s.books.look(func(l *ledger) {
+		c := s.tally(l)
+		want["accepted"], want["dispatched"], want["sent"] = len(l.order), c.dispatched, c.sent
+		want["delivered"] = c.classes[schemas.Class_CLASS_DELIVERED]
+		for class, reasons := range c.why {
+			for reason, n := range reasons {
+				want[class.Word()+"/"+reason.Word()] = n
+			}
+		}
+	})
+	poll(s.t, "the funnel to say what the log says", func() error {
+		got, err := s.funnel()
+		if err != nil {
+			return err
+		}
+		return same(got, want)
+	})
+}
+
+// funnel counts everything of the app, as words.
+func (w *world) funnel() (map[string]int, error) {
+	var f funnel
+	q := url.Values{"app": {w.App.Name}}
+	if err := w.getJSON("/v1/funnel?"+q.Encode(), &f); err != nil {
+		return nil, err
+	}
+	got := map[string]int{"accepted": f.Accepted, "dispatched": f.Dispatched, "sent": f.Sent, "delivered": f.Delivered}
+	for _, e := range f.Endings {
+		if e.Pushes > 0 {
+			got[e.Class+"/"+e.Reason] += e.Pushes
+		}
+	}
+	return got, nil
+}
+
+func same(got, want map[string]int) error {
+	for k := range want {
+		if got[k] != want[k] {
+			return fmt.Errorf("%s: got %d, want %d (all: got %v, want %v)", k, got[k], want[k], got, want)
+		}
+	}
+	for k := range got {
+		if _, ok := want[k]; !ok {
+			return fmt.Errorf("%s: got %d, want none", k, got[k])
+		}
+	}
+	return nil
+}
+
+// checkReplay drops the tables of Postgres and lets the projector read the log
+// again: the rows must be the same.
+func (s *storm) checkReplay() {
+	s.t.Helper()
+	for _, name := range torn { // nobody writes any more
+		if err := s.Stop(name); err != nil {
+			s.t.Errorf("stop %s: %v", name, err)
+		}
+	}
+	before := s.settledChecksum()
+	if err := s.Stop(app.DevSession); err != nil {
+		s.t.Errorf("stop: %v", err)
+	}
+	if err := dropTables(s.t.Context(), s.Base.Postgres); err != nil {
+		s.t.Fatal(err)
+	}
+	s.restart(app.DevSession)
+	if after := s.settledChecksum(); after != before {
+		s.t.Errorf("after a replay the checksum is %s, it was %s", after, before)
+	}
+}
+
+// settledChecksum waits until the projection is at the log's end.
+func (w *world) settledChecksum() string {
+	w.t.Helper()
+	pool := w.pool()
+	ends := w.ends()
+	poll(w.t, "the projection to reach the log's end", func() error {
+		for partition, end := range ends {
+			var next int64
+			err := pool.QueryRow(w.t.Context(), "SELECT next FROM projection WHERE topic = $1 AND partition = $2",
+				eventlog.EventsTopic, partition).Scan(&next)
+			if err != nil {
+				return err
+			}
+			if next < end {
+				return fmt.Errorf("partition %d is projected up to %d of %d", partition, next, end)
+			}
+		}
+		return nil
+	})
+	sum, err := snapshot.Checksum(w.t.Context(), pool)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return sum
+}
+
+// ends of the partitions of waybill.events.
+func (w *world) ends() map[int32]int64 {
+	w.t.Helper()
+	type at struct {
+		partition int32
+		end       int64
+	}
+	found := make(chan at, 64)
+	err := w.log.Follow(w.t.Context(), eventlog.FollowConfig{
+		Topic: eventlog.EventsTopic,
+		Serve: func(ctx context.Context, p *eventlog.Partition) error {
+			end, err := p.End(ctx)
+			if err == nil {
+				found <- at{p.Number(), end}
+			}
+			return err
+		},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	close(found)
+	ends := make(map[int32]int64)
+	for a := range found {
+		ends[a.partition] = a.end
+	}
+	return ends
+}
+
+// dropTables makes the read model of Postgres as if it had never been there.
+func dropTables(ctx context.Context, dsn string) error {
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return err
+	}
+	db := stdlib.OpenDB(*cfg)
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"); err != nil {
+		return fmt.Errorf("drop tables: %w", err)
+	}
+	return migrate(ctx, db)
+}
+
+func migrate(ctx context.Context, db *sql.DB) error { return migrations.Postgres(ctx, db) }

@@ -1,0 +1,128 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"waybill/client"
+)
+
+// phone is a device with an application that notes what it is handed.
+type phone struct {
+	coverage
+	bell
+	user, device string
+	client       *client.Client
+	stop         func() error // ends Run and returns its error
+
+	mu       sync.Mutex
+	handled  []client.Push
+	disorder []string // what may never happen
+	up       bool
+	connects int
+	gaps     []client.Gap
+	lost     []error // why connections ended
+}
+
+func (p *phone) name() string { return p.user + "/" + p.device }
+
+// phone switches a device on; it is switched off with the test.
+func (w *world) phone(user, device string, edit ...func(*client.Config)) *phone {
+	w.t.Helper()
+	p := &phone{user: user, device: device}
+	p.start(w.t, w, edit...)
+	return p
+}
+
+// start switches the phone on.
+func (p *phone) start(t testing.TB, w *world, edit ...func(*client.Config)) {
+	t.Helper()
+	cfg := client.Config{
+		Addresses: w.gates, Platform: "android", Version: "e2e", NoCompression: true,
+		Token:    func(context.Context) (string, error) { return w.App.Token(p.user, p.device) },
+		Handler:  p.handle,
+		OnNotice: p.notice,
+		Dial:     p.dial,
+		// A phone would wait longer; here it only makes the test longer.
+		BackoffBase: 20 * time.Millisecond, BackoffCap: time.Second,
+	}
+	for _, f := range edit {
+		f(&cfg)
+	}
+	var err error
+	if p.client, err = client.New(cfg); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- p.client.Run(ctx) }()
+	p.stop = sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	t.Cleanup(func() {
+		if err := p.stop(); err != nil {
+			t.Errorf("%s stopped: %v", p.name(), err)
+		}
+	})
+}
+
+// handle is the application: it checks nothing but what it was promised.
+func (p *phone) handle(_ context.Context, push client.Push) error {
+	p.mu.Lock()
+	if n := len(p.handled); n > 0 && push.Position <= p.handled[n-1].Position {
+		p.disorder = append(p.disorder, fmt.Sprintf("%s: push at %d came after the one at %d", p.name(), push.Position, p.handled[n-1].Position))
+	}
+	p.handled = append(p.handled, push)
+	p.mu.Unlock()
+	p.ring()
+	return nil
+}
+
+func (p *phone) notice(n client.Notice) {
+	p.mu.Lock()
+	switch n.Kind {
+	case client.Resumed:
+		p.up = true
+		p.connects++
+		if n.Gap != nil {
+			p.gaps = append(p.gaps, *n.Gap)
+		}
+	case client.Disconnected:
+		p.up = false
+		p.lost = append(p.lost, n.Err)
+	}
+	p.mu.Unlock()
+	p.ring()
+}
+
+// online says that everything owed has come and the connection is up.
+func (p *phone) online() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.up
+}
+
+// times it has resumed or logged in.
+func (p *phone) times() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.connects
+}
+
+// got is what the application has been handed so far.
+func (p *phone) got() []client.Push {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.handled[:len(p.handled):len(p.handled)]
+}
+
+// awaitPushes waits until the application has been handed n pushes.
+func (p *phone) awaitPushes(t testing.TB, n int) []client.Push {
+	t.Helper()
+	p.await(t, fmt.Sprintf("push %d at %s", n, p.name()), func() bool { return len(p.got()) >= n })
+	return p.got()
+}

@@ -1,0 +1,282 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"waybill/internal/app"
+	"waybill/internal/eventlog"
+)
+
+// How much there is of everything in the storm: 100 calls of 200 pushes, to
+// users of whom every fourth has two devices.
+const (
+	stormUsers  = 400
+	stormCalls  = 100
+	stormCall   = 200
+	stormUpsets = 5
+	// stormAhead is how many pushes may be on their way: enough to keep
+	// everybody busy, and no more than is decided soon after an upset.
+	stormAhead = 2500
+)
+
+// storm is twenty thousand pushes to five hundred phones that keep losing
+// their connections, while gates and delivery are torn down under them.
+type storm struct {
+	*world
+	rng    *rand.Rand // of the caller
+	phones []*phone
+	faults map[string]*eventlog.Faults
+	tried  int
+	named  []request // with a push id, to be said twice
+}
+
+// torn are the stages that are torn down and started again.
+var torn = []string{app.DevGate(1), app.DevGate(2), app.DevDelivery}
+
+func TestStorm(t *testing.T) {
+	s := newStorm(t, 3)
+	g, ctx := errgroup.WithContext(t.Context())
+	g.Go(func() error { return s.pushAll(ctx) })
+	for n := range stormUpsets {
+		at := (n + 1) * stormCalls * stormCall / (stormUpsets + 2)
+		s.books.await(t, fmt.Sprintf("push %d", at), func(l *ledger) bool { return len(l.order) >= at })
+		s.upset(n%2 == 1)
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range s.phones {
+		p.calm()
+	}
+	s.awaitConnected(s.phones...)
+	s.awaitOutcomes()
+	s.check()
+}
+
+func newStorm(t *testing.T, seed uint64) *storm {
+	cfg := config(t)
+	cfg.StageFaults = make(map[string]*eventlog.Faults)
+	for _, name := range torn {
+		cfg.StageFaults[name] = new(eventlog.Faults)
+	}
+	s := &storm{world: start(t, cfg), rng: rand.New(rand.NewPCG(seed, 0)), faults: cfg.StageFaults}
+	for n := range stormUsers {
+		for d := range 1 + (3-n%4)/3 {
+			p := &phone{user: fmt.Sprintf("user-%03d", n), device: fmt.Sprintf("phone-%d", d)}
+			p.rng = rand.New(rand.NewPCG(seed, uint64(1+len(s.phones))))
+			s.phones = append(s.phones, p)
+			p.start(t, s.world)
+		}
+	}
+	s.awaitConnectedOnce()
+	return s
+}
+
+// awaitConnectedOnce waits until each phone has been connected, whatever has
+// become of it since.
+func (s *storm) awaitConnectedOnce() {
+	s.t.Helper()
+	for _, p := range s.phones {
+		p.await(s.t, p.name()+" to connect", func() bool { return p.times() > 0 })
+	}
+}
+
+// pushAll makes the calls, none further ahead of the outcomes than allowed.
+func (s *storm) pushAll(ctx context.Context) error {
+	for range stormCalls {
+		if err := s.waitForRoom(ctx); err != nil {
+			return err
+		}
+		if err := s.call(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *storm) waitForRoom(ctx context.Context) error {
+	for {
+		rung := s.books.next()
+		open := 0
+		s.books.look(func(l *ledger) { open = l.unended })
+		if open < stormAhead {
+			return nil
+		}
+		select {
+		case <-rung:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// call pushes once; everything in it must be accepted.
+func (s *storm) call(ctx context.Context) error {
+	batch := make([]request, stormCall)
+	for n := range batch {
+		batch[n] = s.request()
+	}
+	resp, b, err := s.post(ctx, batch)
+	if err != nil {
+		return err
+	}
+	var answers []answer
+	if err := json.Unmarshal(b, &answers); err != nil || resp.StatusCode != http.StatusAccepted || len(answers) != stormCall {
+		return errors.Join(fmt.Errorf("push: %s: %.300s", resp.Status, b), err)
+	}
+	return nil
+}
+
+// request draws one: most live long; some are of use for a moment only, some
+// are for nobody, some are said twice.
+func (s *storm) request() request {
+	s.tried++
+	r := request{
+		User: fmt.Sprintf("user-%03d", s.rng.IntN(stormUsers)), Family: 7, JSON: s.tried, TTL: seconds(3600),
+		Label: []string{"order", "price", "news"}[s.rng.IntN(3)],
+	}
+	switch d := s.rng.IntN(100); {
+	case d < 4:
+		r.TTL = seconds(float64(s.rng.IntN(3)) / 2)
+	case d < 5:
+		r.User, r.TTL = fmt.Sprintf("nobody-%d", s.rng.IntN(10)), seconds(1)
+	case d < 6 && len(s.named) > 0:
+		return s.named[s.rng.IntN(len(s.named))]
+	case d < 8:
+		r.PushID = fmt.Sprintf("order-%d", s.tried)
+		s.named = append(s.named, r)
+	}
+	return r
+}
+
+// upset tears gates and delivery down and starts them again, or kills them:
+// their log fails first, so that nothing that they say in the end gets out.
+func (s *storm) upset(kill bool) {
+	s.t.Helper()
+	if kill {
+		for _, f := range s.faults {
+			cutOff(f, s.App.Name)
+		}
+	}
+	var g errgroup.Group
+	for _, name := range torn {
+		g.Go(func() error { return s.Stop(name) })
+	}
+	if err := g.Wait(); err != nil && !kill {
+		s.t.Errorf("stop: %v", err)
+	}
+	for _, f := range s.faults {
+		f.Clear()
+	}
+	for _, name := range torn {
+		s.restart(name)
+	}
+}
+
+var errPulled = errors.New("the plug is pulled")
+
+// cutOff lets nothing of a stage get into the log any more, nor out of it.
+func cutOff(f *eventlog.Faults, app string) {
+	for _, topic := range []string{
+		eventlog.EventsTopic, eventlog.DispatchTopic, eventlog.GatesTopic, eventlog.ControlTopic, eventlog.UplinkTopic(app),
+	} {
+		f.Fail(topic, eventlog.AllPartitions, errPulled)
+	}
+}
+
+// awaitOutcomes waits until each push has ended, as a whole and for each
+// device that was handed it.
+func (s *storm) awaitOutcomes() {
+	s.t.Helper()
+	s.books.await(s.t, "an outcome of every push", func(l *ledger) bool {
+		return len(l.order) >= stormCalls*stormCall && l.unended == 0
+	})
+	for _, p := range s.phones {
+		s.books.await(s.t, "an outcome of all that "+p.name()+" was handed", func(l *ledger) bool {
+			for _, push := range p.got() {
+				x := l.pushes[place{p.user, push.Position}]
+				if x == nil || len(x.devices[p.device]) == 0 {
+					return false
+				}
+			}
+			return true
+		})
+	}
+}
+
+func (s *storm) check() {
+	s.t.Helper()
+	s.books.look(func(l *ledger) {
+		s.checkOutcomes(l)
+		for _, p := range s.phones {
+			s.checkPhone(l, p)
+		}
+		s.t.Log("\n" + s.table(l))
+	})
+	s.checkFunnel()
+	s.checkReplay()
+}
+
+// checkOutcomes: one as a whole, at most one for each device.
+func (s *storm) checkOutcomes(l *ledger) {
+	for at, x := range l.pushes {
+		if len(x.whole) != 1 {
+			s.t.Errorf("push %v has %d outcomes as a whole: %v", at, len(x.whole), x.whole)
+		}
+		for name, ends := range x.devices {
+			if len(ends) > 1 {
+				s.t.Errorf("push %v has %d outcomes for %s: %v", at, len(ends), name, ends)
+			}
+		}
+	}
+}
+
+// checkPhone: what was delivered was handed over, once and in order, and what
+// was handed over was delivered or ended as unconfirmed.
+func (s *storm) checkPhone(l *ledger, p *phone) {
+	for _, d := range p.disorder {
+		s.t.Error(d)
+	}
+	handed := make(map[uint64]bool)
+	for _, push := range p.got() {
+		handed[push.Position] = true
+		at := place{p.user, push.Position}
+		if ends := l.pushes[at].devices[p.device]; !delivered(ends) && !unconfirmed(ends) {
+			s.t.Errorf("push %v was handed over on %s and ended as %v", at, p.device, ends)
+		}
+	}
+	for at, x := range l.pushes {
+		if at.user == p.user && delivered(x.devices[p.device]) && !handed[at.position] {
+			s.t.Errorf("push %v was delivered to %s and never handed over", at, p.device)
+		}
+	}
+}
+
+// table is the ledger as people read it.
+func (s *storm) table(l *ledger) string {
+	var b strings.Builder
+	row := func(what string, n int, say string) { fmt.Fprintf(&b, "  %-34s %8d  %s\n", what, n, say) }
+	c := s.tally(l)
+	row("pushes accepted", len(l.order), "by POST /v1/pushes, in the log")
+	for _, class := range classes {
+		row("  "+class.Word(), c.classes[class], c.reasons(class))
+	}
+	row("  without an outcome", l.unended, "")
+	row("handed over, to any device", c.handed, "delivered ≤ this ≤ delivered + unconfirmed")
+	row("outcomes for devices", c.devices, fmt.Sprintf("of %d phones", len(s.phones)))
+	row("handed over, to each device", c.handedEach, fmt.Sprintf("%d of them flagged as sent before", c.again))
+	row("needed more than one connection", c.retried, fmt.Sprintf("at most %d", c.attempts))
+	row("connections", c.connects, fmt.Sprintf("%d cut, %d lost in tunnels", c.cuts, c.mutes))
+	row("stages torn down", stormUpsets*len(torn), "every second time as if killed")
+	row("decisions of older terms", l.stale, "ignored by every reader")
+	return b.String()
+}

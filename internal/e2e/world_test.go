@@ -1,0 +1,168 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"waybill/delivery"
+	"waybill/internal/app"
+	"waybill/internal/eventlog"
+	"waybill/schemas"
+)
+
+// world is a whole Waybill with the books of its log.
+type world struct {
+	*app.Dev
+	t     testing.TB
+	gates []string // where devices connect
+	books *books
+	log   *eventlog.Log
+}
+
+// settings are short where somebody would wait: a push that is never
+// acknowledged is judged soon.
+func settings() *delivery.Settings {
+	s := delivery.Defaults()
+	s.AckTimer = 3 * time.Second
+	s.Lease = 3 * time.Second
+	return &s
+}
+
+// config is that of a Waybill with two gates in a directory of the test.
+func config(t testing.TB) app.DevConfig {
+	t.Helper()
+	return app.DevConfig{
+		Dir: t.TempDir(), Gates: []string{freeAddress(t), freeAddress(t)},
+		Ingest: "127.0.0.1:0", Console: "127.0.0.1:0",
+		Lease: 3 * time.Second, Session: 6 * time.Second, Drain: time.Second,
+		Settings: settings(), Host: "test", Log: logger(t),
+	}
+}
+
+// logger writes to a file beside the test's state; WAYBILL_TEST_LOG names a
+// folder that outlives the test.
+func logger(t testing.TB) *slog.Logger {
+	t.Helper()
+	dir := os.Getenv("WAYBILL_TEST_LOG")
+	if dir == "" {
+		return slog.New(slog.DiscardHandler)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, t.Name()+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return slog.New(slog.NewTextHandler(f, nil))
+}
+
+// freeAddress is one that a gate can come back to.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// start starts a Waybill and the books; both end with the test.
+func start(t testing.TB, cfg app.DevConfig) *world {
+	t.Helper()
+	w := open(t, cfg)
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	w.keepBooks()
+	return w
+}
+
+// open starts a Waybill that the test closes itself.
+func open(t testing.TB, cfg app.DevConfig) *world {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	dev, err := app.StartDev(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &world{Dev: dev, t: t, gates: cfg.Gates, books: newBooks()}
+}
+
+// keepBooks follows the log until the test ends.
+func (w *world) keepBooks() {
+	w.t.Helper()
+	var err error
+	if w.log, err = eventlog.Open(eventlog.Config{Brokers: w.Base.Kafka, Node: "books@test"}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(w.log.Close)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- w.log.Follow(ctx, eventlog.FollowConfig{Topic: eventlog.EventsTopic, Serve: w.books.read})
+	}()
+	w.t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("keep books: %v", err)
+		}
+	})
+}
+
+func (w *world) url(stage string) string { return "http://" + w.Stage(stage).Addr() }
+
+// restart starts a stage that was stopped.
+func (w *world) restart(name string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	if err := w.Start(ctx, name); err != nil {
+		w.t.Errorf("start %s again: %v", name, err)
+	}
+}
+
+// pool of connections to Postgres, until the test ends.
+func (w *world) pool() *pgxpool.Pool {
+	w.t.Helper()
+	p, err := pgxpool.New(w.t.Context(), w.Base.Postgres)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(p.Close)
+	return p
+}
+
+// awaitConnected waits until the log has a route of each phone.
+func (w *world) awaitConnected(phones ...*phone) {
+	w.t.Helper()
+	for _, p := range phones {
+		p.bell.await(w.t, p.name()+" to be connected", func() bool { return p.online() })
+	}
+}
+
+// partitionOf finds the partition of a user by asking the log: that of a push
+// that was accepted.
+func (w *world) partitionOf(user string) int32 {
+	w.t.Helper()
+	var at int32 = -1
+	w.books.await(w.t, "the partition of "+user, func(b *ledger) bool {
+		n, ok := b.partitions[user]
+		at = n
+		return ok
+	})
+	return at
+}
+
+// describe names a connection in messages of the tests.
+func describe(c schemas.ConnID) string { return fmt.Sprintf("connection %v", c) }
