@@ -174,6 +174,9 @@ func TestRefusals(t *testing.T) {
 	if err := a.Append(event("u", 1), nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
+	if _, err := a.AppendWait(within(t), Record{Topic: ControlTopic}); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close, to another topic: %v", err)
+	}
 }
 
 // The largest record that Append takes is one that the broker takes.
@@ -303,6 +306,38 @@ func TestOutage(t *testing.T) {
 		if n != uint64(i) {
 			t.Fatalf("entry %d is %d", i, n)
 		}
+	}
+}
+
+// Before the brokers have said anything, Append refuses and AppendWait waits.
+func TestStartedDuringAnOutage(t *testing.T) {
+	b := startBroker(t)
+	b.open(Config{})
+	b.stop()
+	l, err := Open(Config{Brokers: []string{b.address}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	a, err := l.NewAppender(AppenderConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Close)
+	for range 2 {
+		if err := a.Append(event("u", 1), nil); !errors.Is(err, ErrBusy) {
+			t.Errorf("while the brokers are away: %v", err)
+		}
+	}
+	given, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := a.AppendWait(given, event("u", 1)); !errors.Is(err, ErrBusy) || errors.Is(err, ErrInDoubt) {
+		t.Errorf("given up before it was handed over: %v", err)
+	}
+	b.start()
+	must(t, a, event("u", 2))
+	if err := l.Ping(within(t)); err != nil {
+		t.Error(err)
 	}
 }
 

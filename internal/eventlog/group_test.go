@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"waybill/schemas"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // member joins the group of these tests; what it is given and what it reads go
@@ -146,6 +149,70 @@ func TestCommitIsFenced(t *testing.T) {
 	}
 	if at, metadata, err := p.Committed(within(t)); at != 0 && at != -1 || err != nil {
 		t.Errorf("committed %d, %q, %v", at, metadata, err)
+	}
+}
+
+// A rebalance does not wait for ever for a function that does not return, and
+// what it commits later is refused.
+func TestRebalanceGoesOnWithoutTheStubborn(t *testing.T) {
+	l := startBroker(t).open(Config{})
+	given, release, ends := make(chan *Partition, 4), make(chan struct{}), make(chan error, 4)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- l.Join(ctx, GroupConfig{
+			Group: "readers", Topics: []string{EventsTopic}, Heartbeat: 100 * time.Millisecond, RevokeWait: 10 * time.Millisecond,
+			Serve: func(_ context.Context, p *Partition) error {
+				given <- p
+				<-release
+				ends <- p.Commit(within(t), 7, "late")
+				return nil
+			},
+		})
+	}()
+	for range 2 {
+		signal(t, given, "a partition")
+	}
+	other := join(t, l, func(*Partition, Batch) error { return nil })
+	signal(t, other.given, "a partition of the second reader")
+	close(release)
+	late := 0
+	for range 2 {
+		if err := signal(t, ends, "a commit"); errors.Is(err, ErrLost) {
+			late++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	if late != 1 {
+		t.Errorf("%d commits were refused, want that of the partition that was taken away", late)
+	}
+	cancel()
+	if err := signal(t, done, "end of Join"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A member that the group has forgotten stops, cannot commit, and joins again.
+func TestForgottenMember(t *testing.T) {
+	b := startBroker(t)
+	l := b.open(Config{})
+	m := join(t, l, func(*Partition, Batch) error { return nil })
+	p := signal(t, m.given, "a partition")
+	signal(t, m.given, "the other partition")
+	b.cluster.ControlKey(int16(kmsg.Heartbeat), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		resp := req.ResponseKind().(*kmsg.HeartbeatResponse)
+		resp.ErrorCode = kerr.UnknownMemberID.Code
+		return resp, nil, true
+	})
+	signal(t, m.taken, "the end of a tenure")
+	signal(t, m.taken, "the end of the other tenure")
+	if err := p.Commit(within(t), 7, "late"); !errors.Is(err, ErrLost) {
+		t.Errorf("a forgotten member's commit: %v", err)
+	}
+	q := signal(t, m.given, "a partition, again")
+	if err := q.Commit(within(t), 1, "again"); err != nil {
+		t.Error(err)
 	}
 }
 

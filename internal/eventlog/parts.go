@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -123,9 +124,12 @@ func (a *Appender) newParts(topic string, n int32) *parts {
 
 // prepare waits for the partitions of a topic as long as ctx allows.
 func (a *Appender) prepare(ctx context.Context, topic string) error {
-	for {
+	for tries := 1; ; tries++ {
 		if _, ok := a.topics.Load(topic); ok {
 			return nil
+		}
+		if a.closed.Load() {
+			return fmt.Errorf("look up %s: %w", topic, ErrClosed)
 		}
 		ask, _ := a.ask(topic)
 		select {
@@ -133,8 +137,15 @@ func (a *Appender) prepare(ctx context.Context, topic string) error {
 		case <-ctx.Done():
 			return fmt.Errorf("look up %s: %w: %w", topic, ErrBusy, context.Cause(ctx))
 		}
-		if ask.err != nil && !isBusy(ask.err) {
-			return fmt.Errorf("look up %s: %w", topic, ask.err)
+		if ask.err == nil {
+			return nil
+		}
+		if !errors.Is(ask.err, ErrBusy) {
+			return fmt.Errorf("append to %s: %w", topic, ask.err)
+		}
+		select {
+		case <-time.After(retryBackoff(tries)):
+		case <-ctx.Done(): // told above
 		}
 	}
 }

@@ -1,9 +1,6 @@
 package eventlog
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // refusal is why an append was refused: the metric's label.
 type refusal string
@@ -29,5 +26,3 @@ func (r refusal) err(p *part) error {
 	return fmt.Errorf("append to %s/%d: %w: %d records and %d bytes wait, at most %d and %d", p.topic, p.number, ErrBusy,
 		p.records, p.bytes, p.a.cfg.MaxPerPartition, p.a.cfg.MaxBytesPerPartition)
 }
-
-func isBusy(err error) bool { return errors.Is(err, ErrBusy) }
