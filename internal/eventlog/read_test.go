@@ -342,3 +342,19 @@ func TestBreakingOffKeepsOrder(t *testing.T) {
 		}
 	}
 }
+
+// From Append to the reader's hands, one record at a time.
+func BenchmarkRoundTrip(b *testing.B) {
+	l := startBroker(b).open(Config{})
+	a := appender(b, l, AppenderConfig{})
+	f := follow(b, l, EventsTopic, 0, FromEnd, nil)
+	user := userOf(0)
+	must(b, a, event(user, 0))
+	f.entries(1)
+	for b.Loop() {
+		if err := a.Append(event(user, 1), nil); err != nil {
+			b.Fatal(err)
+		}
+		f.entries(1)
+	}
+}
