@@ -84,11 +84,8 @@ func (c *Core) claimed(pos schemas.Position, e *schemas.Event) {
 // ApplyGate reads one record of waybill.gates.
 func (c *Core) ApplyGate(pos schemas.Position, at int64, e *schemas.Event) {
 	changed := c.gates.Apply(pos, at, e)
-	if len(changed) == 0 && e.Kind != schemas.Kind_KIND_STARTED || !c.active {
+	if len(changed) == 0 || !c.active {
 		return
-	}
-	if e.Kind == schemas.Kind_KIND_STARTED {
-		changed = append(changed, e.Gate)
 	}
 	for _, u := range c.state.Users {
 		if c.meets(u, changed) {

@@ -17,8 +17,10 @@ const (
 // decide puts out the decisions that the user's state asks for. What is under
 // way (said in this term and not read back) is not said again.
 func (c *Core) decide(u *mailbox.User, w *userWork) {
-	for i, p := range u.Pushes {
-		c.decidePush(u, p, i)
+	w.before(u)
+	for _, p := range u.Pushes {
+		c.decidePush(u, w, p)
+		w.count(p)
 	}
 	for i := range u.Waiting {
 		c.release(u, &u.Waiting[i])
@@ -29,9 +31,8 @@ func (c *Core) decide(u *mailbox.User, w *userWork) {
 	c.buryClosing(u, w)
 }
 
-// decidePush ends the push for each device and as a whole. It stands at place
-// in the mailbox.
-func (c *Core) decidePush(u *mailbox.User, p *mailbox.Push, place int) {
+// decidePush ends the push for each device and as a whole.
+func (c *Core) decidePush(u *mailbox.User, w *userWork, p *mailbox.Push) {
 	if p.Never != 0 {
 		if p.End == 0 {
 			c.endWhole(u, p, neverClass(p.Never), p.Never)
@@ -47,7 +48,7 @@ func (c *Core) decidePush(u *mailbox.User, p *mailbox.Push, place int) {
 		disp := c.dispatched(p, cp)
 		anyDispatched = anyDispatched || disp
 		if cp.Open() {
-			c.decideCopy(u, p, i)
+			c.decideCopy(u, w, p, i)
 			wait = wait || disp || c.ending(cp)
 		}
 	}
@@ -64,13 +65,13 @@ func (c *Core) decidePush(u *mailbox.User, p *mailbox.Push, place int) {
 		c.endWhole(u, p, unconfirmed, unconfirmedReason(p))
 	case late && !wait:
 		c.endWhole(u, p, lost, lateReason(p))
-	case place >= c.set.Mailbox && !anyDispatched && !wait && !p.Unconfirmed:
+	case w.open >= c.set.Mailbox && !anyDispatched && !wait && !p.Unconfirmed:
 		c.endWhole(u, p, lost, schemas.Reason_REASON_OVERFLOW)
 	}
 }
 
 // decideCopy ends the push for one device.
-func (c *Core) decideCopy(u *mailbox.User, p *mailbox.Push, i int) {
+func (c *Core) decideCopy(u *mailbox.User, w *userWork, p *mailbox.Push, i int) {
 	cp := &p.Copies[i]
 	disp, late := c.dispatched(p, cp), c.now > p.Dead
 	switch {
@@ -88,6 +89,9 @@ func (c *Core) decideCopy(u *mailbox.User, p *mailbox.Push, i int) {
 			class = unconfirmed // an earlier connection may have taken it
 		}
 		c.endCopy(u, p, i, class, schemas.Reason_REASON_TOO_LARGE)
+	case w.open < c.set.Mailbox && w.owed[i] >= c.set.Mailbox && !disp:
+		// Its backlog fills no mailbox but its own: others got those pushes.
+		c.endCopy(u, p, i, lost, schemas.Reason_REASON_OVERFLOW)
 	}
 }
 

@@ -18,6 +18,7 @@ type gateLife struct {
 	incarnation uint64
 	alive       int64 // broker time of its newest record
 	lease       int64
+	fresh       bool // its incarnation has not been handed out
 	usable      bool // as last handed out
 	silent      bool
 }
@@ -27,7 +28,7 @@ func newGates(s Settings) *Gates {
 }
 
 // Apply folds one record of waybill.gates and returns the numbers of the gates
-// whose usability it changed.
+// that it made usable, unusable, silent or new.
 func (g *Gates) Apply(pos schemas.Position, at int64, e *schemas.Event) []uint32 {
 	if g.now > 0 && at-g.now > g.lease/2 {
 		g.grace = at + g.lease
@@ -46,7 +47,7 @@ func (g *Gates) started(number uint32, incarnation uint64, at, leaseMillis int64
 	l := g.gates[number]
 	if l == nil || incarnation > l.incarnation {
 		usable := l != nil && l.usable
-		g.gates[number] = &gateLife{incarnation: incarnation, alive: at, lease: leaseMillis * 1000, usable: usable}
+		g.gates[number] = &gateLife{incarnation: incarnation, alive: at, lease: leaseMillis * 1000, usable: usable, fresh: true}
 	}
 }
 
@@ -66,8 +67,8 @@ func (g *Gates) changed() []uint32 {
 	for n, l := range g.gates {
 		quiet, lease := g.quiet(l), g.leaseOf(l)
 		usable, silent := quiet <= lease, quiet > g.silent*lease
-		if usable != l.usable || silent != l.silent {
-			l.usable, l.silent = usable, silent
+		if l.fresh || usable != l.usable || silent != l.silent {
+			l.fresh, l.usable, l.silent = false, usable, silent
 			out = append(out, n)
 		}
 	}

@@ -112,8 +112,8 @@ func (c *Core) resume(u *mailbox.User, s *series, i int) {
 		return
 	}
 	var gap *schemas.Gap
-	if d.GapTo > 0 && d.GapTo < d.ResumeAt {
-		gap = &schemas.Gap{Reason: schemas.Reason_REASON_OVERFLOW, From: uint64(d.GapFrom), To: uint64(d.GapTo)}
+	if d.GapTo > 0 && d.GapFrom < d.ResumeAt {
+		gap = &schemas.Gap{Reason: schemas.Reason_REASON_OVERFLOW, From: uint64(d.GapFrom), To: uint64(min(d.GapTo, d.ResumeAt))}
 	}
 	c.resumed(u, s, i, d.ResumeAt, gap)
 }

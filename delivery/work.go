@@ -14,6 +14,32 @@ type userWork struct {
 	closed map[schemas.ConnID]bool // closes that have been said
 	series []series                // by device index
 	timer  int64                   // earliest entry in the heap; 0 = none
+
+	// Of the pushes before the one that is decided on: how many have not ended
+	// as a whole, and how many each device is owed.
+	open int
+	owed []int
+}
+
+// before begins at the mailbox's first push.
+func (w *userWork) before(u *mailbox.User) {
+	w.open = 0
+	for len(w.owed) < len(u.Devices) {
+		w.owed = append(w.owed, 0)
+	}
+	clear(w.owed)
+}
+
+// count goes past a push.
+func (w *userWork) count(p *mailbox.Push) {
+	if p.End == 0 {
+		w.open++
+	}
+	for i := range p.Copies {
+		if p.Copies[i].Open() {
+			w.owed[i]++
+		}
+	}
 }
 
 // maxAsked bounds what is remembered of decisions that are under way; when it

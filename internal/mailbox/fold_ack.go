@@ -13,7 +13,7 @@ func (u *User) sent(at int64, e *schemas.Event) {
 		return
 	}
 	c := p.Copy(i)
-	c.reported(b.Attempt, b.Dispatched, e.Conn())
+	c.reported(b.Attempt, b.Dispatched, e.Conn(), u.Devices[i].Conn)
 	if c.Sent == 0 {
 		c.Sent = e.Time
 	}
@@ -23,14 +23,16 @@ func (u *User) sent(at int64, e *schemas.Event) {
 	p.changed = true
 }
 
-// reported notes what a gate said of an attempt.
-func (c *Copy) reported(attempt uint32, dispatched int64, conn schemas.ConnID) {
+// reported notes what a gate said of an attempt. Late words about another
+// connection do not hide those about the device's route.
+func (c *Copy) reported(attempt uint32, dispatched int64, conn, route schemas.ConnID) {
 	if c.Dispatched == 0 {
 		c.Dispatched = dispatched
 	}
-	if attempt >= c.Attempt {
-		c.Attempt, c.AttemptConn = attempt, conn
+	if conn == route || attempt >= c.Attempt && (c.AttemptConn != route || route.IsZero()) {
+		c.AttemptConn = conn
 	}
+	c.Attempt = max(c.Attempt, attempt)
 }
 
 // acked moves the cursor; it belongs to a connection, not to a push.
@@ -54,11 +56,14 @@ func (u *User) acked(pos schemas.Position, at int64, e *schemas.Event) {
 	}
 }
 
-// saidGap: the device has read the resumed that named the gap.
+// saidGap: the device has read the resumed that named the gap, as far as it
+// lay before it. What overflowed since is said by the next one.
 func (d *Device) saidGap() {
 	if d.GapTo < d.ResumeAt {
 		d.GapFrom, d.GapTo = 0, 0
+		return
 	}
+	d.GapFrom = max(d.GapFrom, d.ResumeAt)
 }
 
 // ackUpTo marks everything up to the cursor, which stands in the record at

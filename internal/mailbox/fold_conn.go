@@ -124,6 +124,9 @@ func (u *User) disconnected(pos schemas.Position, at int64, e *schemas.Event) {
 	if i := u.Device(e.Device); i >= 0 && b.GetCursor() > 0 {
 		u.ackUpTo(i, schemas.Position(b.Cursor), pos, at, e)
 	}
+	if b.GetReason() == schemas.Reason_REASON_LOGGED_OUT {
+		u.leave(e)
+	}
 	i := u.routed(e.Device, conn)
 	if i < 0 {
 		return
@@ -131,10 +134,20 @@ func (u *User) disconnected(pos schemas.Position, at int64, e *schemas.Event) {
 	if b.GetReceived() > 0 {
 		u.Devices[i].Received = schemas.Position(b.Received)
 	}
-	if b.GetReason() == schemas.Reason_REASON_LOGGED_OUT {
-		u.Devices[i].Leaving = schemas.Reason_REASON_LOGGED_OUT
-	}
 	u.endRoute(i, 0)
+}
+
+// leave: the person logged out, also where the connection had been given up
+// before its gate said so. A newer connection of the session stays.
+func (u *User) leave(e *schemas.Event) {
+	i := u.Device(e.Device)
+	if i < 0 {
+		return
+	}
+	d := &u.Devices[i]
+	if d.Live && d.Session == schemas.IDFrom(e.Session) && (d.Conn == e.Conn() || !d.Connected()) {
+		d.Leaving, d.linked = schemas.Reason_REASON_LOGGED_OUT, true
+	}
 }
 
 // bounced: the gate does not hold the connection.
@@ -146,7 +159,7 @@ func (u *User) bounced(e *schemas.Event) {
 		return
 	}
 	if p := u.Push(schemas.Position(b.Position)); p != nil {
-		p.Copy(i).reported(b.Attempt, b.Dispatched, conn)
+		p.Copy(i).reported(b.Attempt, b.Dispatched, conn, u.Devices[i].Conn)
 		p.changed = true
 	}
 	if i = u.routed(e.Device, conn); i >= 0 {

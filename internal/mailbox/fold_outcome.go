@@ -15,7 +15,7 @@ func (u *User) outcome(e *schemas.Event) {
 	}
 	p.changed = true
 	if e.Device != "" {
-		u.deviceOutcome(p, e.Device, b.Class)
+		u.deviceOutcome(p, e.Device, b)
 	}
 	if (e.Device == "" || b.Whole) && p.End == 0 {
 		p.End = b.Class
@@ -24,7 +24,7 @@ func (u *User) outcome(e *schemas.Event) {
 	u.removeOver(p)
 }
 
-func (u *User) deviceOutcome(p *Push, device string, class schemas.Class) {
+func (u *User) deviceOutcome(p *Push, device string, b *schemas.Outcome) {
 	i := u.Device(device)
 	if i < 0 {
 		return
@@ -33,9 +33,12 @@ func (u *User) deviceOutcome(p *Push, device string, class schemas.Class) {
 	if c.End != 0 {
 		return
 	}
-	c.End = class
-	p.Delivered = p.Delivered || class == schemas.Class_CLASS_DELIVERED
-	p.Unconfirmed = p.Unconfirmed || class == schemas.Class_CLASS_UNCONFIRMED
+	c.End = b.Class
+	p.Delivered = p.Delivered || b.Class == schemas.Class_CLASS_DELIVERED
+	p.Unconfirmed = p.Unconfirmed || b.Class == schemas.Class_CLASS_UNCONFIRMED
+	if b.Reason == schemas.Reason_REASON_OVERFLOW && !b.Whole {
+		u.Devices[i].overflowed(p.Pos)
+	}
 }
 
 // wholeOutcome: unless it was a delivery, the end of the push is the end for
@@ -58,7 +61,7 @@ func (u *User) wholeOutcome(p *Push, b *schemas.Outcome) {
 
 // overflowed notes a gap that the device's next resumed will say.
 func (d *Device) overflowed(pos schemas.Position) {
-	if d.GapFrom == 0 {
+	if d.GapTo == 0 {
 		d.GapFrom = pos - 1
 	}
 	d.GapFrom, d.GapTo = min(d.GapFrom, pos-1), max(d.GapTo, pos)

@@ -117,6 +117,9 @@ func (c *check) end(who int, pos schemas.Position, o *schemas.Outcome) {
 	} else {
 		c.w.fail("two outcomes of %v for %s: %s, then %s", pos, c.w.called(who), p.Word(), o.Class.Word())
 	}
+	if who != whole && o.Reason == schemas.Reason_REASON_OVERFLOW {
+		c.gaps[who] = append(c.gaps[who], pos)
+	}
 	seen := c.seen(who, pos)
 	switch o.Class {
 	case schemas.Class_CLASS_DELIVERED:
@@ -167,12 +170,12 @@ func (c *check) endsForAll(pos schemas.Position, o *schemas.Outcome) {
 
 // resumed: the device reads which gap its replay has.
 func (c *check) resumed(d *device, f frame) {
-	if f.gap == nil {
-		return
-	}
-	c.gaps[d.index] = slices.DeleteFunc(c.gaps[d.index], func(pos schemas.Position) bool {
-		return uint64(pos) > f.gap.From && uint64(pos) <= f.gap.To
+	untold := slices.DeleteFunc(c.gaps[d.index], func(pos schemas.Position) bool {
+		return f.gap != nil && uint64(pos) > f.gap.From && uint64(pos) <= f.gap.To
 	})
+	if c.gaps[d.index] = untold; !f.gap.GetAdopt() && len(untold) > 0 && untold[0] < f.pos {
+		c.w.fail("device %s is told that it has all up to %v, and %v overflowed", d.name, f.pos, untold)
+	}
 }
 
 // handle is the application: each push once and in order, while its storage
@@ -209,7 +212,7 @@ func (c *check) kicked(conn *conn) {
 }
 
 // inFlight: no more unread pushes on a connection than its window, but for
-// those that have ended.
+// those that have ended or that an older connection acknowledged.
 func (c *check) inFlight(conn *conn) {
 	window := int(conn.hello.Connected.Limits.Window)
 	if window == 0 {
@@ -217,13 +220,20 @@ func (c *check) inFlight(conn *conn) {
 	}
 	n := 0
 	for i := range conn.down {
-		if f := &conn.down[i]; f.kind == pushFrame && *at(&c.ends[conn.dev.index], f.pos) == 0 {
+		if f := &conn.down[i]; f.kind == pushFrame && c.owed(conn.dev.name, f.pos) {
 			n++
 		}
 	}
 	if n > window {
 		c.w.fail("%d pushes in flight to %v, its window is %d", n, conn.id(), window)
 	}
+}
+
+// owed says that the device has to acknowledge the push, as far as the log says.
+func (c *check) owed(device string, pos schemas.Position) bool {
+	u := c.state.Users[userKey]
+	p, i := u.Push(pos), u.Device(device)
+	return p != nil && i >= 0 && p.Copy(i).Open() && !p.Copy(i).Acked
 }
 
 // commanded looks at what a worker tells a gate.
