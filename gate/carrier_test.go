@@ -34,23 +34,29 @@ func carryQueue(t *testing.T, queue int, test func(t *testing.T, g *carried)) {
 			g := &carried{Gate: newTestGate(t, facts), facts: facts}
 			g.cfg.Queue = queue
 			g.incarnation.Store(7)
-			g.serveCarried(t, make)
+			g.address = serveOn(t, g.Gate, make)
 			test(t, g)
 		})
 	}
 }
 
-func (g *carried) serveCarried(t *testing.T, make func(*Gate, net.Listener) (transport, error)) {
+// serveNative runs the native transport until the test ends.
+func serveNative(t testing.TB, g *Gate) (address string) {
+	t.Helper()
+	return serveOn(t, g, newTransport)
+}
+
+func serveOn(t testing.TB, g *Gate, make func(*Gate, net.Listener) (transport, error)) (address string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	carrier, err := make(g.Gate, ln)
+	address = ln.Addr().String()
+	carrier, err := make(g, ln)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.address = ln.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	check := func(err error) {
@@ -62,6 +68,7 @@ func (g *carried) serveCarried(t *testing.T, make func(*Gate, net.Listener) (tra
 	wg.Go(func() { check(carrier.accept(ctx)) })
 	wg.Go(func() { g.tick(ctx) })
 	t.Cleanup(func() { cancel(); wg.Wait() })
+	return address
 }
 
 func (g *carried) push(position, previous uint64, size int) {

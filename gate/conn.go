@@ -60,7 +60,7 @@ type conn struct {
 	state    state
 	zstd     bool  // the device takes compressed bodies
 	entered  bool  // its connected was handed to the log: its end is owed
-	deadline int64 // when the wheel acts, nanoseconds since 1970; see expire
+	deadline int64 // when the wheel acts, on the gate's clock; see expire
 
 	number  uint64 // within the incarnation; 0 before a login
 	who     identity
@@ -134,7 +134,7 @@ func (c *conn) settle() {
 }
 
 // extend moves the deadline; the wheel looks at it when its slot comes.
-func (c *conn) extend(d time.Duration) { c.deadline = c.gate.now().Add(d).UnixNano() }
+func (c *conn) extend(d time.Duration) { c.deadline = c.gate.clock() + int64(d) }
 
 // silence is how long a live connection may say nothing.
 func (c *conn) silence() time.Duration { return c.gate.cfg.Heartbeat * 5 / 2 }
@@ -241,13 +241,13 @@ func (c *conn) leave(s state, r schemas.Reason, detail string) {
 
 // expire is called by the wheel, which has taken the connection out, when its
 // slot has come.
-func (c *conn) expire(now time.Time) {
+func (c *conn) expire(now int64) {
 	c.lock()
 	defer c.unlock()
 	if c.state == stateClosed {
 		return
 	}
-	if c.deadline <= now.UnixNano() {
+	if c.deadline <= now {
 		c.late()
 	}
 	c.gate.wheel.add(c, c.deadline)

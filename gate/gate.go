@@ -31,6 +31,7 @@ type Gate struct {
 	refusals *refusals
 	metrics  *metrics
 	now      func() time.Time
+	epoch    time.Time // zero of clock
 
 	// Each guards itself.
 	table       *table
@@ -58,7 +59,7 @@ func New(cfg Config) (*Gate, error) {
 		return nil, fmt.Errorf("configure gate: %w", err)
 	}
 	g := &Gate{
-		cfg: cfg, now: time.Now, table: newTable(), wheel: newWheel(time.Now()), peers: newPeers(cfg.Number),
+		cfg: cfg, now: time.Now, table: newTable(), wheel: &wheel{}, epoch: time.Now(), peers: newPeers(cfg.Number),
 		refusals: newRefusals(), ready: make(chan struct{}), stop: func(error) {},
 	}
 	g.tokens = newTokens(cfg.Apps, func() time.Time { return g.now() })
@@ -77,6 +78,10 @@ func New(cfg Config) (*Gate, error) {
 	}
 	return g, nil
 }
+
+// clock is nanoseconds since the gate was made; setting the system's clock does
+// not move it.
+func (g *Gate) clock() int64 { return int64(g.now().Sub(g.epoch)) }
 
 // Ready is closed when the gate accepts connections.
 func (g *Gate) Ready() <-chan struct{} { return g.ready }
@@ -110,7 +115,7 @@ func (g *Gate) Run(ctx context.Context) error {
 	// What serves the connections outlives ctx until the drain is over.
 	serving, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	work, serving := errgroup.WithContext(serving)
+	work := new(errgroup.Group)
 	err := g.serve(ctx, serving, work)
 	end()
 	if failed := work.Wait(); err == nil && failed != nil {
@@ -206,7 +211,7 @@ func (g *Gate) tick(ctx context.Context) {
 	for {
 		select {
 		case <-turn.C:
-			g.wheel.turn(g.now())
+			g.wheel.turn(g.clock())
 		case <-retry.C:
 			g.owing.retry()
 		case <-ctx.Done():

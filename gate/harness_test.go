@@ -138,7 +138,7 @@ func newHarness(t testing.TB) *harness {
 	h.facts = &fakeFacts{say: h.say, position: 100}
 	h.gate = newTestGate(t, h.facts)
 	h.gate.now = func() time.Time { return h.now }
-	h.gate.wheel = newWheel(noon)
+	h.gate.epoch = noon
 	h.gate.incarnation.Store(7)
 	h.gate.stop = func(err error) { h.say("stop " + err.Error()) }
 	h.connect()
@@ -176,7 +176,7 @@ func (h *harness) said() string {
 
 func (h *harness) wait(d time.Duration) {
 	h.now = h.now.Add(d)
-	h.gate.wheel.turn(h.now)
+	h.gate.wheel.turn(h.gate.clock())
 }
 
 func hello(cursor, count uint64) *schemas.Hello {

@@ -13,7 +13,8 @@ const (
 	wheelSlots = 1024
 )
 
-// wheel holds every open connection in the slot of its deadline, once. Deadlines
+// wheel holds every open connection in the slot of its deadline, once; times are
+// nanoseconds on the gate's clock, which nobody sets back or forth. Deadlines
 // are lazy: a frame only moves the connection's own, and when the slot comes the
 // connection says when to look again. A connection in it has an index ≥ 0.
 //
@@ -24,8 +25,6 @@ type wheel struct {
 	now   int64 // tick that was looked at last
 	count int
 }
-
-func newWheel(now time.Time) *wheel { return &wheel{now: tickOf(now.UnixNano())} }
 
 func tickOf(nanos int64) int64 { return nanos / int64(wheelTick) }
 
@@ -75,7 +74,7 @@ func (w *wheel) take(c *conn) {
 }
 
 // turn looks at every connection whose slot has come by now.
-func (w *wheel) turn(now time.Time) {
+func (w *wheel) turn(now int64) {
 	for {
 		due, ok := w.due(now)
 		if !ok {
@@ -88,10 +87,10 @@ func (w *wheel) turn(now time.Time) {
 }
 
 // due takes the next slot out; false when all up to now have been.
-func (w *wheel) due(now time.Time) ([]*conn, bool) {
+func (w *wheel) due(now int64) ([]*conn, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.now >= tickOf(now.UnixNano()) {
+	if w.now >= tickOf(now) {
 		return nil, false
 	}
 	w.now++
