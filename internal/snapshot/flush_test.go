@@ -158,3 +158,40 @@ func TestBrokenRows(t *testing.T) {
 		t.Errorf("rows that were tampered with: got %v", err)
 	}
 }
+
+// BenchmarkLoad reads a partition of 100,000 users, each with a device that has
+// a route, and one push in ten.
+func BenchmarkLoad(b *testing.B) {
+	pool := pgtest.Pool(b, pgtest.Migrated(b))
+	w, err := snapshot.Load(b.Context(), pool, topic, 3)
+	if err != nil {
+		b.Fatal(err)
+	}
+	w.State.Track()
+	const users = 100_000
+	for i := range int64(users) {
+		id := schemas.NamedID("a", "u", fmt.Sprint(i))
+		e := &schemas.Event{
+			Kind: schemas.Kind_KIND_CONNECTED, App: "freight", User: fmt.Sprintf("driver-%06d", i), Device: "phone", Gate: 1, Connection: uint64(i),
+			Session: id[:], Connected: &schemas.Connected{Login: true, Install: id[:], Platform: "android", ClientVersion: "1.0"},
+		}
+		w.State.Apply(schemas.At(0, 2*i), i, e)
+		if i%10 == 0 {
+			e = &schemas.Event{Kind: schemas.Kind_KIND_PUSHED, App: e.App, User: e.User, Pushed: &schemas.Pushed{PushId: id[:], Body: make([]byte, 200)}}
+			w.State.Apply(schemas.At(0, 2*i+1), i, e)
+		}
+	}
+	c := w.Cut(2 * users)
+	if err := pgx.BeginFunc(b.Context(), pool, func(tx pgx.Tx) error { return snapshot.Flush(b.Context(), tx, c) }); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s, err := snapshot.Load(b.Context(), pool, topic, 3)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if len(s.State.Users) != users {
+			b.Fatalf("%d users", len(s.State.Users))
+		}
+	}
+}
