@@ -12,8 +12,10 @@ import (
 	"waybill/schemas"
 )
 
+type carrierFunc func(*Gate, net.Listener) (transport, error)
+
 // carriers are the transports; each test of this file runs on all of them.
-var carriers = map[string]func(*Gate, net.Listener) (transport, error){
+var carriers = map[string]carrierFunc{
 	"native":  newTransport,
 	"streams": func(g *Gate, ln net.Listener) (transport, error) { return &streams{gate: g, ln: ln}, nil },
 }
@@ -28,13 +30,13 @@ type carried struct {
 func carry(t *testing.T, test func(t *testing.T, g *carried)) { carryQueue(t, 80<<10, test) }
 
 func carryQueue(t *testing.T, queue int, test func(t *testing.T, g *carried)) {
-	for name, make := range carriers {
+	for name, open := range carriers {
 		t.Run(name, func(t *testing.T) {
 			facts := newPromptFacts(t)
 			g := &carried{Gate: newTestGate(t, facts), facts: facts}
 			g.cfg.Queue = queue
 			g.incarnation.Store(7)
-			g.address = serveOn(t, g.Gate, make)
+			g.address = serveOn(t, g.Gate, open)
 			test(t, g)
 		})
 	}
@@ -46,14 +48,14 @@ func serveNative(t testing.TB, g *Gate) (address string) {
 	return serveOn(t, g, newTransport)
 }
 
-func serveOn(t testing.TB, g *Gate, make func(*Gate, net.Listener) (transport, error)) (address string) {
+func serveOn(t testing.TB, g *Gate, open carrierFunc) (address string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	address = ln.Addr().String()
-	carrier, err := make(g, ln)
+	carrier, err := open(g, ln)
 	if err != nil {
 		t.Fatal(err)
 	}

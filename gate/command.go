@@ -137,7 +137,7 @@ func (c *conn) obeyAll(cmds []*schemas.Command) {
 			sent = append(sent, cmd)
 		}
 	}
-	if c.flush() {
+	if c.flush() && len(sent) > 0 {
 		c.reportSent(sent)
 	}
 }

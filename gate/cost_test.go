@@ -2,10 +2,12 @@ package gate
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"runtime"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sync/errgroup"
 
@@ -193,4 +195,43 @@ func memory() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc + m.StackInuse)
+}
+
+// TestConnIsSmall: the struct that every connection costs; see BenchmarkIdle
+// for all of it.
+func TestConnIsSmall(t *testing.T) {
+	if size := unsafe.Sizeof(conn{}); size > 384 {
+		t.Errorf("conn has %d bytes, at most 384 (a size class of Go's heap)", size)
+	}
+}
+
+// BenchmarkPushSockets is BenchmarkPush with real sockets, whose devices read
+// in this process: most of it is the kernel's.
+func BenchmarkPushSockets(b *testing.B) {
+	const connections, batch = 200, 500
+	facts := newPromptFacts(b)
+	g := newTestGate(b, forgetful{facts})
+	g.incarnation.Store(7)
+	devices := make([]net.Conn, connections)
+	dialAll(b, serveNative(b, g), devices)
+	for _, nc := range devices {
+		go func() { _, _ = io.Copy(io.Discard, nc) }()
+	}
+	b.Cleanup(func() {
+		for _, nc := range devices {
+			nc.Close()
+		}
+	})
+	o := &obeyer{gate: g}
+	position := uint64(0)
+	for b.Loop() {
+		for range batch {
+			position++
+			cmd := tellPush(position, 0, strings.Repeat("x", 200))
+			cmd.Gate, cmd.Incarnation, cmd.Connection = 2, 7, position%connections+1
+			o.add(cmd)
+		}
+		o.run()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batch), "ns/push")
 }

@@ -227,7 +227,8 @@ func TestGateServesAClient(t *testing.T) {
 	if s := w.await(w.events, schemas.Kind_KIND_SENT).Sent; s.Position != 1 || s.Attempt != 1 {
 		t.Errorf("sent says %v", s)
 	}
-	for w.await(w.events, schemas.Kind_KIND_ACKED).Acked.Cursor != 2 {
+	for cursor := uint64(0); cursor != 2; {
+		cursor = w.await(w.events, schemas.Kind_KIND_ACKED).Acked.Cursor
 	}
 	if err := c.Send(w.within(), 7, 0x0100, []byte("here")); err != nil {
 		t.Errorf("send: %v", err)
