@@ -18,7 +18,8 @@ type Snapshot struct {
 	// 0 = nothing is stored.
 	Next int64
 
-	ids idCount
+	ids  idCount
+	wipe bool // the rows are from another log
 }
 
 // Cut is what one flush stores: the changes of the log from one offset up to
@@ -30,6 +31,7 @@ type Cut struct {
 
 	term, at int64
 	sealed   bool
+	wipe     bool
 	serials  []byte
 
 	devices  deviceColumns
@@ -57,6 +59,7 @@ func (s *Snapshot) Cut(next int64) *Cut {
 	c := &Cut{
 		Topic: s.Topic, Partition: s.Partition, From: s.Next, To: next,
 		term: int64(s.State.Term), sealed: s.State.Sealed, at: s.Serials.Time(), serials: s.Serials.Encode(nil),
+		wipe: s.wipe,
 	}
 	recent := recentColumns{}
 	behind := schemas.At(eventlog.Epoch(s.Topic), next)
@@ -74,6 +77,7 @@ func (s *Snapshot) Cut(next int64) *Cut {
 	return c
 }
 
+// add takes one user's changes into the columns of each table.
 func (c *Cut) add(x *mailbox.Change) {
 	for _, d := range x.Devices {
 		c.devices.add(x.User, d)
@@ -114,7 +118,7 @@ func (c *Cut) Rows() int {
 // its end, and the bodies of pushes that are stored are let go. A storing
 // reader needs them no more; those of waiting pushes stay.
 func (s *Snapshot) Stored(c *Cut) {
-	s.Next = c.To
+	s.Next, s.wipe = c.To, false
 	if c.recentAnew {
 		s.ids.rewritten(c.known)
 	} else if len(c.recent) > 0 {
@@ -123,6 +127,14 @@ func (s *Snapshot) Stored(c *Cut) {
 	for _, p := range c.bodies {
 		p.Body = nil
 	}
+}
+
+// Reset forgets the fold: the log that it came from is no more, and another one
+// is read from its beginning. The next flush deletes the partition's rows.
+func (s *Snapshot) Reset() {
+	s.State, s.Serials = mailbox.New(), new(eventlog.Serials)
+	s.ids.rewritten(0)
+	s.wipe = true
 }
 
 // DropBodies lets go the bodies of all stored pushes: for a storing reader that

@@ -35,6 +35,7 @@ type batch struct {
 	partition int32
 }
 
+// add queues a statement; args are its parameters from $2 on.
 func (b *batch) add(sql string, args ...any) *pgx.QueuedQuery {
 	return b.Queue(sql, append([]any{b.partition}, args...)...)
 }
@@ -57,6 +58,9 @@ func (c *Cut) queueFence(b *batch) {
 // queue adds the rows. What is deleted comes first: a list's place, or a
 // position, may be written anew.
 func (c *Cut) queue(b *batch) {
+	if c.wipe {
+		b.add(sqlWipe)
+	}
 	c.devices.queue(b)
 	c.sessions.queue(b)
 	c.routes.queue(b)

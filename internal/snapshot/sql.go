@@ -47,6 +47,8 @@ var (
 	sqlTombs string
 	//go:embed sql/tombs_end.sql
 	sqlTombsEnd string
+	//go:embed sql/wipe.sql
+	sqlWipe string
 	//go:embed sql/waiting.sql
 	sqlWaiting string
 	//go:embed sql/waiting_gone.sql

@@ -73,6 +73,26 @@ func TestTablesDroppedWhileItRuns(t *testing.T) {
 	w.agrees(pgtest.Pool(t, w.dsn), 0)
 }
 
+// TestLogBegunAnew: the broker's directory was lost, Postgres' was not.
+func TestLogBegunAnew(t *testing.T) {
+	old := newWorld(t, 1)
+	old.random(mailboxtest.NewLog(8), 400)
+	p := old.prepare().start()
+	_, next := old.fold(0)
+	p.until(0, next)
+	p.end()
+
+	w := newLog(t, 1)
+	w.dsn = old.dsn
+	w.random(mailboxtest.NewLog(9), 200)
+	p = w.prepare().start()
+	p.said.until("the log ends before the rows: they are dropped, and what it holds is projected anew")
+	_, next = w.fold(0)
+	p.until(0, next)
+	p.end()
+	w.agrees(pgtest.Pool(t, w.dsn), 0)
+}
+
 // TestKilledBeforeCommit kills the projector between its work and the commit,
 // again and again; each time another one goes on.
 func TestKilledBeforeCommit(t *testing.T) {

@@ -54,25 +54,48 @@ func (w *worker) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.snap.DropBodies()
-	w.snap.State.Track()
-	from := w.snap.Next
-	if from == 0 {
-		from = eventlog.FromStart
-	}
-	if err := w.part.Start(from, w.snap.Serials); err != nil {
-		return fmt.Errorf("read on from offset %d: %w", w.snap.Next, err)
+	if err := w.readOn(); err != nil {
+		return err
 	}
 	w.p.cfg.Logger.Info("projecting a partition", "topic", w.part.Topic(), "partition", w.part.Number(),
 		"offset", w.snap.Next, "users", len(w.snap.State.Users), "seconds", time.Since(began).Seconds())
 	return nil
 }
 
+// readOn starts the partition where the rows end. A log that ends before them is
+// not the one that they came from: it was wiped, or cut off. What it holds is
+// all that there is, so the fold begins with it.
+func (w *worker) readOn() error {
+	from := w.snap.Next
+	if from == 0 {
+		from = eventlog.FromStart
+	}
+	if err := w.part.Start(from, w.snap.Serials); err != nil {
+		return fmt.Errorf("read on from offset %d: %w", from, err)
+	}
+	if at := w.part.Offset(); at < w.snap.Next {
+		w.p.cfg.Logger.Error("the log ends before the rows: they are dropped, and what it holds is projected anew",
+			"topic", w.part.Topic(), "partition", w.part.Number(), "rows_offset", w.snap.Next, "offset", at)
+		w.snap.Reset()
+	}
+	w.snap.DropBodies()
+	w.snap.State.Track()
+	w.next = w.part.Offset()
+	return nil
+}
+
+// errRewound makes the partition be loaded anew.
+var errRewound = errors.New("the log was cut off behind what has been folded")
+
+// run folds and flushes until ctx ends, then flushes once more.
 func (w *worker) run(ctx context.Context) error {
 	for {
 		var err error
 		select {
 		case b := <-w.part.Batches():
+			if b.Next <= w.next {
+				return fmt.Errorf("read %s/%d: %w: offset %d after %d", w.part.Topic(), w.part.Number(), errRewound, b.Next, w.next)
+			}
 			if w.fold(b); w.full() {
 				err = w.flush(ctx)
 			}
@@ -87,6 +110,7 @@ func (w *worker) run(ctx context.Context) error {
 	}
 }
 
+// fold applies a batch. The first one after a flush sets the timer of the next.
 func (w *worker) fold(b eventlog.Batch) {
 	if w.events == 0 {
 		w.due.Reset(w.p.cfg.Flush)
@@ -105,6 +129,7 @@ func (w *worker) fold(b eventlog.Batch) {
 	}
 }
 
+// full: the flush must not wait for its time.
 func (w *worker) full() bool { return w.events >= w.p.cfg.Events || w.bytes >= cutBytes }
 
 // flush stores what has changed. It reads nothing meanwhile.
@@ -153,6 +178,7 @@ const (
 	markWait  = time.Second
 )
 
+// mark tells the group how far the rows are.
 func (w *worker) mark(ctx context.Context) {
 	if time.Since(w.marked) < markEvery && ctx.Err() == nil {
 		return
