@@ -29,25 +29,30 @@ type Cut struct {
 	Partition int32
 	From, To  int64
 
+	// Of the projection's row.
 	term, at int64
 	sealed   bool
 	wipe     bool
 	serials  []byte
 
+	// What moves with acks, and what with connects and ends.
 	devices  deviceColumns
 	sessions sessionColumns
 	routes   routeColumns
 
-	pushes     pushColumns
-	moving     movingColumns
-	gone       positions
-	debts      debtColumns
-	waiting    waitingColumns
-	unwaited   positions
-	lists      listColumns
+	// Pushes: without a row, with one, and those whose row goes.
+	pushes   pushColumns
+	moving   movingColumns
+	gone     positions
+	debts    debtColumns
+	waiting  waitingColumns
+	unwaited positions
+	lists    listColumns
+
+	// Push ids: those of this cut, or all that are known in place of all rows.
 	recent     []recentColumns
 	recentAnew bool
-	known      int // push ids, where recent is written anew
+	known      int // how many, where they are written anew
 
 	bodies []*mailbox.Push // new ones, whose bodies may go once they are stored
 }

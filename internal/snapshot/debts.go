@@ -24,6 +24,8 @@ type emptyDebts struct {
 	positions []int64
 }
 
+// addAll takes the push's copies, one for each device that it was ever near.
+// An empty copy is deleted only where it may have a row: not of a new push.
 func (c *debtColumns) addAll(u *mailbox.User, p *mailbox.Push, isNew bool) {
 	for i := range p.Copies {
 		d := p.Copies[i]
@@ -38,6 +40,7 @@ func (c *debtColumns) addAll(u *mailbox.User, p *mailbox.Push, isNew bool) {
 	}
 }
 
+// add takes one copy that has something to say.
 func (c *debtColumns) add(u *mailbox.User, pos schemas.Position, place int, d *mailbox.Copy) {
 	c.places.add(u, place)
 	c.positions = append(c.positions, int64(pos))
@@ -50,6 +53,7 @@ func (c *debtColumns) add(u *mailbox.User, pos schemas.Position, place int, d *m
 	c.owed, c.acked, c.routed = append(c.owed, d.Owed), append(c.acked, d.Acked), append(c.routed, d.Routed)
 }
 
+// queue puts out both: what goes, and what is new or changed.
 func (c *debtColumns) queue(b *batch) {
 	if len(c.empty.positions) > 0 {
 		b.add(sqlDebtsEmpty, c.empty.apps, c.empty.users, c.empty.positions, c.empty.place)
@@ -71,6 +75,7 @@ type debtRow struct {
 	owed, acked, routed                              bool
 }
 
+// targets are in the order of load_debts.sql, after app, user and place.
 func (r *debtRow) targets() []any {
 	return []any{
 		&r.position, &r.dispatched, &r.sent, &r.ackedAt, &r.opened, &r.sentAt, &r.tried,
@@ -79,6 +84,7 @@ func (r *debtRow) targets() []any {
 	}
 }
 
+// copy is the row as the fold knows it; delivery's Work is never stored.
 func (r *debtRow) copy() mailbox.Copy {
 	return mailbox.Copy{
 		Owed: r.owed, Acked: r.acked, Routed: r.routed, Tries: uint8(r.tries), End: schemas.Class(r.class),
@@ -87,6 +93,8 @@ func (r *debtRow) copy() mailbox.Copy {
 	}
 }
 
+// debts are loaded after devices and pushes, to which they belong. Copies of
+// devices without a row stay empty, or short: the fold takes both alike.
 func (l *loader) debts() error {
 	var r debtRow
 	return l.rows(sqlLoadDebts, func(u *mailbox.User, place int) error {

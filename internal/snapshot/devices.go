@@ -13,6 +13,7 @@ type deviceColumns struct {
 	names                                              []string
 }
 
+// add takes one device, live or not: its cursor outlives its session.
 func (c *deviceColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
 	c.places.add(u, d.Place)
 	c.cursors = append(c.cursors, int64(d.Cursor))
@@ -25,6 +26,7 @@ func (c *deviceColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
 	c.names = append(c.names, text(d.Name))
 }
 
+// queue writes the rows; a device's place and name never change.
 func (c *deviceColumns) queue(b *batch) {
 	if len(c.place) > 0 {
 		b.add(sqlDevices, c.apps, c.users, c.place, c.cursors, c.received, c.progress,
@@ -32,6 +34,8 @@ func (c *deviceColumns) queue(b *batch) {
 	}
 }
 
+// devices come first and in order of place: places are counted from 0 without
+// a hole, since a device is never forgotten.
 func (l *loader) devices() error {
 	var cursor, received, progress, mark, gapFrom, gapTo int64
 	var resumed bool
@@ -59,6 +63,8 @@ type sessionColumns struct {
 	platforms, clientVersion []string
 }
 
+// add takes the newest session of a device, also one that is over: install and
+// count decide about the next connect.
 func (c *sessionColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
 	c.places.add(u, d.Place)
 	c.sessions = append(c.sessions, d.Session)
@@ -72,6 +78,7 @@ func (c *sessionColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
 	c.clientVersion = append(c.clientVersion, text(d.Version))
 }
 
+// queue writes the rows. Each device has one from its first event on.
 func (c *sessionColumns) queue(b *batch) {
 	if len(c.place) > 0 {
 		b.add(sqlSessions, c.apps, c.users, c.place, c.sessions, c.installs, c.began, c.loginAt,
@@ -79,6 +86,7 @@ func (c *sessionColumns) queue(b *batch) {
 	}
 }
 
+// sessions fill in the devices.
 func (l *loader) sessions() error {
 	var session, install [16]byte
 	var began, loginAt, count int64

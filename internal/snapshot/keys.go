@@ -11,6 +11,7 @@ type keys struct {
 	apps, users []string
 }
 
+// add names the user of one more row.
 func (k *keys) add(u *mailbox.User) {
 	k.apps, k.users = append(k.apps, text(u.App)), append(k.users, text(u.Name))
 }
@@ -21,6 +22,7 @@ type positions struct {
 	positions []int64
 }
 
+// addAll names one user's rows.
 func (c *positions) addAll(u *mailbox.User, all []schemas.Position) {
 	for _, p := range all {
 		c.add(u)
@@ -41,6 +43,7 @@ type places struct {
 	place []int32
 }
 
+// add names one row; as the end of a list, the first that must not be.
 func (c *places) add(u *mailbox.User, place int) {
 	c.keys.add(u)
 	c.place = append(c.place, int32(place))

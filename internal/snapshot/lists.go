@@ -15,6 +15,8 @@ type listColumns struct {
 	closingEnd, endedEnd, tombsEnd places
 }
 
+// add takes all lists of a user whole: the fold does not say which has changed,
+// and rows that are the same already are not written.
 func (c *listColumns) add(u *mailbox.User) {
 	c.closingEnd.add(u, len(u.Closing))
 	c.endedEnd.add(u, len(u.Ended))
@@ -30,6 +32,8 @@ func (c *listColumns) add(u *mailbox.User) {
 	}
 }
 
+// queue cuts the ends off before it writes: a list that has moved up by one has
+// the same rows but the last, each at another place.
 func (c *listColumns) queue(b *batch) {
 	c.closingEnd.queue(b, sqlClosingEnd)
 	c.endedEnd.queue(b, sqlEndedEnd)
@@ -39,6 +43,7 @@ func (c *listColumns) queue(b *batch) {
 	c.tombs.queue(b)
 }
 
+// closingColumns are rows of closing.
 type closingColumns struct {
 	places
 	conns
@@ -59,6 +64,7 @@ func (c *closingColumns) queue(b *batch) {
 	}
 }
 
+// closing is loaded in order: when the list is full, its first one goes.
 func (l *loader) closing() error {
 	var gate, incarnation, connection int64
 	var device string
@@ -71,6 +77,7 @@ func (l *loader) closing() error {
 	}, &gate, &incarnation, &connection, &device, &reason)
 }
 
+// endedColumns are rows of ended_sessions.
 type endedColumns struct {
 	places
 	sessions [][16]byte
@@ -92,6 +99,7 @@ func (c *endedColumns) queue(b *batch) {
 	}
 }
 
+// ended is loaded in order of the ends.
 func (l *loader) ended() error {
 	var session [16]byte
 	var at int64
@@ -103,6 +111,7 @@ func (l *loader) ended() error {
 	}, &session, &at, &device, &reason)
 }
 
+// tombColumns are rows of tombstones.
 type tombColumns struct {
 	places
 	ids [][16]byte
@@ -120,6 +129,7 @@ func (c *tombColumns) queue(b *batch) {
 	}
 }
 
+// tombs are loaded oldest first, as they are let go.
 func (l *loader) tombs() error {
 	var id [16]byte
 	var at int64

@@ -52,6 +52,7 @@ type loading struct {
 	recent storedRecent
 }
 
+// load fills the snapshot. Without a place in the log there are no rows either.
 func (l *loader) load(s *Snapshot) error {
 	if found, err := l.projection(s); err != nil || !found {
 		return err
@@ -126,6 +127,7 @@ const (
 	whereUser      = "WHERE partition IN (SELECT partition FROM projection) AND app = $1 AND user_name = $2"
 )
 
+// which is the statement for what this loader reads, and its parameters.
 func (l *loader) which(sql string) (string, []any) {
 	if l.only == nil {
 		return sql, []any{l.partition}
@@ -133,6 +135,7 @@ func (l *loader) which(sql string) (string, []any) {
 	return strings.Replace(sql, wherePartition, whereUser, 1), l.only
 }
 
+// user is whom a row is about; made when the first of its rows is read.
 func (l *loader) user(app, name string) *mailbox.User {
 	app, name = untext(app), untext(name)
 	if l.last == nil || l.last.user.App != app || l.last.user.Name != name {
@@ -153,6 +156,7 @@ func (l *loader) byKey(key string) (*loading, error) {
 	return l.find(app, name), nil
 }
 
+// find looks a user up among those that have been read.
 func (l *loader) find(app, name string) *loading {
 	key := string(schemas.Key(app, name))
 	u := l.users[key]

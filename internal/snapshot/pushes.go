@@ -17,6 +17,8 @@ type fixedColumns struct {
 	bodies                                                  [][]byte
 }
 
+// add takes a push with its body, which is still there: bodies are let go only
+// once they have been stored.
 func (c *fixedColumns) add(u *mailbox.User, p *mailbox.Push) {
 	c.keys.add(u)
 	c.positions = append(c.positions, int64(p.Pos))
@@ -33,6 +35,7 @@ func (c *fixedColumns) add(u *mailbox.User, p *mailbox.Push) {
 	c.bodies = append(c.bodies, notNull(p.Body))
 }
 
+// notNull: pgx writes a nil slice as NULL, and no column is.
 func notNull(b []byte) []byte {
 	if b == nil {
 		return []byte{}
@@ -56,6 +59,8 @@ type fixedRow struct {
 	body                                              []byte
 }
 
+// targets are in the order of load_pushes.sql and load_waiting.sql, after app,
+// user and place; more are the columns that only one of them has.
 func (r *fixedRow) targets(more ...any) []any {
 	return append([]any{
 		&r.position, &r.id, &r.trace, &r.span, &r.digest, &r.accepted, &r.family, &r.command,
@@ -63,6 +68,7 @@ func (r *fixedRow) targets(more ...any) []any {
 	}, more...)
 }
 
+// push is the row as the fold knows it. Scan has copied the body.
 func (r *fixedRow) push() *mailbox.Push {
 	p := &mailbox.Push{
 		Pos: schemas.Position(r.position), ID: r.id, Trace: r.trace, Digest: uint64(r.digest), Accepted: r.accepted,
@@ -92,6 +98,7 @@ type movingColumns struct {
 	delivered, unconfirmed []bool
 }
 
+// add takes a push that has no row yet.
 func (c *pushColumns) add(u *mailbox.User, p *mailbox.Push) {
 	c.fixedColumns.add(u, p)
 	c.since, c.dead, c.first = append(c.since, p.Since), append(c.dead, p.Dead), append(c.first, int64(p.First))
@@ -99,17 +106,20 @@ func (c *pushColumns) add(u *mailbox.User, p *mailbox.Push) {
 	c.moving.append(p)
 }
 
+// add takes a push that has a row, and names it.
 func (c *movingColumns) add(u *mailbox.User, p *mailbox.Push) {
 	c.keys.add(u)
 	c.positions = append(c.positions, int64(p.Pos))
 	c.append(p)
 }
 
+// append takes what may have changed.
 func (c *movingColumns) append(p *mailbox.Push) {
 	c.ask, c.class = append(c.ask, int32(p.Ask)), append(c.class, int32(p.End))
 	c.delivered, c.unconfirmed = append(c.delivered, p.Delivered), append(c.unconfirmed, p.Unconfirmed)
 }
 
+// queue inserts: a position that is there already is a fault, and an error.
 func (c *pushColumns) queue(b *batch) {
 	if len(c.positions) > 0 {
 		b.add(sqlPushesNew, c.args(c.since, c.dead, c.first, c.never,
@@ -117,12 +127,14 @@ func (c *pushColumns) queue(b *batch) {
 	}
 }
 
+// queue updates what differs. Most pushes stand here for a copy that changed.
 func (c *movingColumns) queue(b *batch) {
 	if len(c.positions) > 0 {
 		b.add(sqlPushes, c.apps, c.users, c.positions, c.ask, c.class, c.delivered, c.unconfirmed)
 	}
 }
 
+// pushes are loaded by rising position, as the mailbox holds them.
 func (l *loader) pushes() error {
 	var r fixedRow
 	var since, dead, first int64
@@ -143,17 +155,21 @@ type waitingColumns struct {
 	due, ttl []int64
 }
 
+// add takes a push that began to wait. When it is due it moves to
+// pending_pushes under another position, with its body.
 func (c *waitingColumns) add(u *mailbox.User, w mailbox.Waiting) {
 	c.fixedColumns.add(u, w.Push)
 	c.due, c.ttl = append(c.due, w.Due), append(c.ttl, w.TTL)
 }
 
+// queue inserts; such rows never change.
 func (c *waitingColumns) queue(b *batch) {
 	if len(c.positions) > 0 {
 		b.add(sqlWaiting, c.args(c.due, c.ttl)...)
 	}
 }
 
+// waiting is loaded by rising position, the order in which the log has them.
 func (l *loader) waiting() error {
 	var r fixedRow
 	var due, ttl int64

@@ -37,12 +37,14 @@ func (c *recentColumns) addChange(x *mailbox.Change, next schemas.Position) {
 	c.floorUsers, c.floors = append(c.floorUsers, text(x.User.Key)), append(c.floors, int64(floor))
 }
 
+// add takes one push id; user is the key as it is stored.
 func (c *recentColumns) add(user string, r mailbox.Recent) {
 	c.users, c.ids = append(c.users, user), append(c.ids, r.ID)
 	c.positions, c.digests = append(c.positions, int64(r.Pos)), append(c.digests, int64(r.Digest))
 	c.times = append(c.times, r.Time)
 }
 
+// empty: no row is needed.
 func (c *recentColumns) empty() bool { return len(c.users) == 0 && len(c.floors) == 0 }
 
 // ids counts the push ids in recent_pushes, and decides when too many of them
@@ -62,6 +64,7 @@ const (
 	rowIds = 50_000
 )
 
+// rewritten: the rows hold what is known and nothing else.
 func (n *idCount) rewritten(known int) { n.stored, n.limit = known, max(fewIds, rewriteAt*known) }
 
 // rewriteRecent collects all that is known, for new rows.
@@ -129,6 +132,8 @@ func (l *loader) recent() (idCount, error) {
 	return n, nil
 }
 
+// addRecent takes one row apart. Rows come in the order in which they were
+// written, so each user's ids come oldest first.
 func (l *loader) addRecent(c *recentColumns) error {
 	for i := range c.users {
 		u, err := l.byKey(untext(c.users[i]))

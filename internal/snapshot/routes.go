@@ -14,6 +14,7 @@ type routeColumns struct {
 	gone                                      places
 }
 
+// add takes a device whose route may have begun, changed or ended.
 func (c *routeColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
 	if !d.Connected() {
 		c.gone.add(u, d.Place)
@@ -29,6 +30,7 @@ func (c *routeColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
 	c.adopt = append(c.adopt, int32(d.Adopt))
 }
 
+// queue deletes routes that ended, and writes those that are there.
 func (c *routeColumns) queue(b *batch) {
 	c.gone.queue(b, sqlRoutesGone)
 	if len(c.place) > 0 {
@@ -37,6 +39,7 @@ func (c *routeColumns) queue(b *batch) {
 	}
 }
 
+// routes fill in the devices that are connected.
 func (l *loader) routes() error {
 	var gate, incarnation, connection, base, resumeAt, since, window, maxFrame int64
 	var adopt int32
@@ -56,12 +59,14 @@ type conns struct {
 	gates, incarnations, connections []int64
 }
 
+// add takes one connection id, or none.
 func (c *conns) add(id schemas.ConnID) {
 	c.gates = append(c.gates, int64(id.Gate))
 	c.incarnations = append(c.incarnations, int64(id.Incarnation))
 	c.connections = append(c.connections, int64(id.Number))
 }
 
+// conn is the reverse of conns.add.
 func conn(gate, incarnation, connection int64) schemas.ConnID {
 	return schemas.ConnID{Gate: uint32(gate), Incarnation: uint64(incarnation), Number: uint64(connection)}
 }

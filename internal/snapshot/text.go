@@ -32,6 +32,7 @@ func text(s string) string {
 	return b.String()
 }
 
+// plain: almost always, and found out without a look at the runes.
 func plain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c == 0 || c == '\\' || c >= utf8.RuneSelf {
@@ -58,4 +59,5 @@ func untext(s string) string {
 	return string(b)
 }
 
+// nibble is the value of a hex digit that text has written.
 func nibble(c byte) byte { return byte(strings.IndexByte(hexDigits, c)) }

@@ -11,10 +11,21 @@
 //
 // It decides nothing and owns nothing: the log has authority. The offset stands
 // in Postgres, beside the rows that it produced, so a kill at any moment loses
-// nothing and repeats nothing; of two projectors on one partition the one that
-// is overtaken is refused and loads anew. The group's offsets in Kafka are for
-// tools that show lag; nobody starts from them.
+// nothing and repeats nothing. The group's offsets in Kafka are for tools that
+// show lag; nobody starts from them.
 //
-// While Postgres is away nothing is read: memory holds one cut, the batches
-// that were fetched, and the fold.
+// # Failures
+//
+//   - Postgres away, or its tables: says so once, tries again with pauses, reads
+//     nothing meanwhile. Memory holds one cut, the batches that were fetched,
+//     and the fold. Readers of the rows see their age in projection.at.
+//   - Two projectors on one partition (one slept through a rebalance): the one
+//     that is overtaken is refused at its next flush and loads anew.
+//   - Tables dropped while it runs: refused likewise, and the log is projected
+//     from its beginning.
+//   - A log that ends before the rows (wiped, or cut off): the rows are dropped,
+//     and what it holds is projected.
+//   - Rows that contradict each other, or that Postgres refuses: an error each
+//     time, with growing pauses; the partition stands still until somebody
+//     looks. Other partitions go on.
 package session

@@ -50,6 +50,8 @@ func (p *Projector) insist(ctx context.Context, part *eventlog.Partition, what s
 	}
 }
 
+// try lets the work go on when ctx ends, for a short while: a commit that is
+// under way had better be waited for.
 func try(ctx context.Context, work func(context.Context) error) error {
 	inner, cancel := context.WithTimeout(context.WithoutCancel(ctx), tryFor)
 	defer cancel()
@@ -95,10 +97,12 @@ type link struct {
 	since time.Time // zero while it works
 }
 
+// newLink keeps what an operator should see of the address: no password.
 func newLink(log *slog.Logger, cfg *pgx.ConnConfig) *link {
 	return &link{log: log, host: fmt.Sprintf("%s:%d/%s", cfg.Host, cfg.Port, cfg.Database)}
 }
 
+// broken notes a failure and says the first one.
 func (l *link) broken(what string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -114,6 +118,7 @@ func (l *link) broken(what string, err error) {
 	l.log.Warn("waiting for postgres: nothing is read meanwhile", "for", what, "address", l.host, "hint", hint, "err", err)
 }
 
+// works notes a success and says the first one after failures.
 func (l *link) works() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/metric/noop"
 )
 
+// metrics are counted by batch and by flush, never by event.
 type metrics struct {
 	events   metric.Int64Counter
 	rows     metric.Int64Counter
@@ -35,6 +36,7 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 
 func (m *metrics) folded(n int) { m.events.Add(context.Background(), int64(n)) }
 
+// flushed counts a cut that has been committed.
 func (m *metrics) flushed(c *snapshot.Cut, took time.Duration) {
 	m.rows.Add(context.Background(), int64(c.Rows()))
 	m.duration.Record(context.Background(), took.Seconds())

@@ -87,6 +87,7 @@ func New(cfg Config) (*Projector, error) {
 	return &Projector{cfg: cfg, pool: pool, metrics: m, link: newLink(cfg.Logger, pool.ConnConfig), group: Group}, nil
 }
 
+// setDefaults fills in what was left out, and refuses what cannot be.
 func (c *Config) setDefaults() error {
 	if c.Flush == 0 {
 		c.Flush = defaultFlush
@@ -108,6 +109,7 @@ func (c *Config) setDefaults() error {
 	return nil
 }
 
+// setDefault leaves what the address says.
 func setDefault(params map[string]string, key, value string) {
 	if _, there := params[key]; !there {
 		params[key] = value
