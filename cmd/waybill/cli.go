@@ -32,6 +32,7 @@ type cli struct {
 	Push    pushCmd    `cmd:"" help:"Push a message to a user." group:"Tools"`
 	Trace   traceCmd   `cmd:"" help:"Show the way of a message by its trace id or push id." group:"Tools"`
 	Funnel  funnelCmd  `cmd:"" help:"Show how many pushes reached each step, and how the rest ended." group:"Tools"`
+	Load    loadCmd    `cmd:"" help:"Measure a running Waybill from outside, as its devices and its app-server." group:"Tools"`
 	Device  deviceCmd  `cmd:"" help:"Be a device in this terminal: print what comes, send what is typed." group:"Tools"`
 }
 

@@ -1,0 +1,134 @@
+package load
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+const (
+	// askEvery is the pause between two questions to the console: rare enough
+	// not to be load itself.
+	askEvery = 50 * time.Millisecond
+	// probeEvery is the pause between two probes.
+	probeEvery = 100 * time.Millisecond
+)
+
+// get asks an address that answers in JSON.
+func get(ctx context.Context, u string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+	if err != nil {
+		return fmt.Errorf("make the call: %w", err)
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", req.URL.Host, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	if err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return &statusError{resp.StatusCode, fmt.Sprintf("%s answered %s: %s", u, resp.Status, bytes.TrimSpace(b))}
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		return fmt.Errorf("decode the answer of %s: %w", u, err)
+	}
+	return nil
+}
+
+type statusError struct {
+	code int
+	text string
+}
+
+func (e *statusError) Error() string { return e.text }
+
+// funnel is what is taken of the console's answer.
+type funnel struct{ accepted, ended uint64 }
+
+// awaitFunnel waits until each accepted push of the run has an outcome.
+func (s *Session) awaitFunnel(ctx context.Context, p *pushes, since time.Time) error {
+	ctx = withPatience(ctx)
+	var f funnel
+	for {
+		var err error
+		if f, err = s.askFunnel(ctx, p.label, since); err != nil && ctx.Err() == nil {
+			return err
+		}
+		if f.accepted >= p.ledger.accepted.Load() && f.ended == f.accepted {
+			break
+		}
+		if sleep(ctx, askEvery) != nil {
+			return fmt.Errorf("the funnel has %d pushes and %d outcomes, %d were accepted", f.accepted, f.ended, p.ledger.accepted.Load())
+		}
+	}
+	if most := p.ledger.accepted.Load() + p.ledger.unknown.Load(); f.accepted > most {
+		return fmt.Errorf("the funnel has %d pushes, only %d were accepted", f.accepted, most)
+	}
+	return nil
+}
+
+func (s *Session) askFunnel(ctx context.Context, label string, since time.Time) (funnel, error) {
+	q := url.Values{"label": {label}, "from": {since.Add(-time.Minute).UTC().Format(time.RFC3339)}}
+	var answer struct {
+		Total struct{ Accepted, Ended uint64 } `json:"total"`
+	}
+	err := get(ctx, "http://"+s.cfg.Console+"/v1/funnel?"+q.Encode(), &answer)
+	return funnel{answer.Total.Accepted, answer.Total.Ended}, err
+}
+
+// probe pushes now and then and looks until the push's first hop is found; the
+// times from 202 to then, in milliseconds.
+func (s *Session) probe(ctx context.Context) (delays []float64, err error) {
+	c, err := newCaller(ctx, s.cfg.API, s.cfg.Key)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	body := newTemplate(0, s.fleet.users()[:1], "probe", s.cfg.Body).append(nil, 0, 0)
+	for ctx.Err() == nil {
+		d, err := s.probeOnce(ctx, c, body)
+		if ctx.Err() != nil {
+			break
+		}
+		if err != nil {
+			return delays, err
+		}
+		delays = append(delays, float64(d)/float64(time.Millisecond))
+		_ = sleep(ctx, probeEvery) // its end ends the loop
+	}
+	return delays, nil
+}
+
+func (s *Session) probeOnce(ctx context.Context, c *caller, body []byte) (time.Duration, error) {
+	status, answer, err := c.call(body)
+	if err != nil {
+		return 0, err
+	}
+	var push struct {
+		TraceID string `json:"trace_id"`
+	}
+	if err := json.Unmarshal(answer, &push); err != nil || status != http.StatusAccepted {
+		return 0, fmt.Errorf("push a probe: the push API answered %d: %s", status, answer)
+	}
+	accepted := time.Now()
+	for {
+		var found json.RawMessage
+		err := get(ctx, "http://"+s.cfg.Console+"/v1/traces/"+push.TraceID, &found)
+		if err == nil && bytes.Contains(found, []byte(`"pushed"`)) {
+			return time.Since(accepted), nil
+		}
+		if time.Since(accepted) > patience || ctx.Err() != nil {
+			return 0, fmt.Errorf("look for the probe %s: %w", push.TraceID, err)
+		}
+		_ = sleep(ctx, askEvery/2)
+	}
+}

@@ -1,0 +1,123 @@
+package load
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ticksPerSecond of the times in /proc/PID/stat: the same on every Linux.
+const ticksPerSecond = 100
+
+// usage is the CPU seconds of processes by their role: dev, clickhouse, …
+type usage map[string]float64
+
+// processes of a run: the generator itself and trees of others.
+type processes struct{ roots []int }
+
+// self is the role of the generator.
+const self = "load"
+
+// usage until now. A process that ended in between is left out.
+func (p processes) usage() usage {
+	u := usage{}
+	if s, err := readStat(os.Getpid()); err == nil {
+		u[self] = s.seconds
+	}
+	for _, pid := range p.all() {
+		if s, err := readStat(pid); err == nil {
+			u[role(pid)] += s.seconds
+		}
+	}
+	return u
+}
+
+// since is the seconds from an earlier usage to this one.
+func (u usage) since(before usage) usage {
+	d := usage{}
+	for k, v := range u {
+		d[k] = max(v-before[k], 0)
+	}
+	return d
+}
+
+// all processes of the trees.
+func (p processes) all() []int {
+	children := map[int][]int{}
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range dirs {
+		pid, _ := strconv.Atoi(filepath.Base(dir))
+		if s, err := readStat(pid); err == nil {
+			children[s.parent] = append(children[s.parent], pid)
+		}
+	}
+	all := append([]int{}, p.roots...)
+	for i := 0; i < len(all); i++ {
+		all = append(all, children[all[i]]...)
+	}
+	return all
+}
+
+type stat struct {
+	parent  int
+	seconds float64 // user and system
+}
+
+func readStat(pid int) (s stat, err error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return s, fmt.Errorf("read the times of process %d: %w", pid, err)
+	}
+	// The name, in brackets, may hold blanks; fields 4, 14 and 15 follow it.
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(f) < 13 {
+		return s, fmt.Errorf("read the times of process %d: %d fields", pid, len(f))
+	}
+	s.parent, _ = strconv.Atoi(f[1])
+	user, _ := strconv.ParseFloat(f[11], 64)
+	system, _ := strconv.ParseFloat(f[12], 64)
+	s.seconds = (user + system) / ticksPerSecond
+	return s, nil
+}
+
+// role names a process by its command line: the subcommand of a waybill, or
+// the engine that it is.
+func role(pid int) string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return "other"
+	}
+	args := strings.Split(strings.Trim(string(b), "\x00"), "\x00")
+	name, _, _ := strings.Cut(filepath.Base(args[0]), ":")
+	if name, _, _ = strings.Cut(name, " "); name != "waybill" || len(args) < 2 {
+		return name
+	}
+	if i := slices.Index(args, "engine"); i > 0 && len(args) > i+1 {
+		return args[i+1]
+	}
+	for _, stage := range []string{"dev", "gate", "load"} {
+		if slices.Contains(args, stage) {
+			return stage
+		}
+	}
+	return args[1]
+}
+
+// pss is the memory of a process in bytes, shared pages split among sharers.
+func pss(pid int) (int64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read the memory of process %d: %w", pid, err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "Pss:" {
+			kb, err := strconv.ParseInt(f[1], 10, 64)
+			return kb << 10, err
+		}
+	}
+	return 0, fmt.Errorf("read the memory of process %d: no Pss", pid)
+}

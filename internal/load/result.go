@@ -1,0 +1,159 @@
+package load
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Latency in milliseconds.
+type Latency struct {
+	P50  float64 `json:"p50_ms"`
+	P99  float64 `json:"p99_ms"`
+	P999 float64 `json:"p99_9_ms"`
+	Max  float64 `json:"max_ms"`
+}
+
+// Run is what one run came to. Rate, latency and CPU are those of the measured
+// part, the counts those of the whole run.
+type Run struct {
+	Seconds  float64            `json:"seconds"`
+	Messages int64              `json:"messages"`
+	Rate     float64            `json:"rate"` // messages a second
+	Latency  Latency            `json:"latency"`
+	CPU      map[string]float64 `json:"cpu_seconds_per_10k"` // by process
+	Drain    float64            `json:"drain_seconds"`       // until all had arrived
+	Traced   float64            `json:"traced_seconds"`      // until the funnel had every outcome
+	Visible  *Latency           `json:"visible,omitempty"`   // from 202 to a hop that can be looked up
+	Accepted uint64             `json:"accepted"`
+	Refused  uint64             `json:"refused"`
+	Unknown  uint64             `json:"unknown"`
+	Repeats  int64              `json:"repeats"` // dropped by the devices' dedupe
+	Drops    int64              `json:"drops"`   // connections that ended unasked
+}
+
+// Result is several runs of one case; Median takes each figure's median.
+type Result struct {
+	Name   string   `json:"name"`
+	Runs   []Run    `json:"runs"`
+	Median Run      `json:"median"`
+	Errors []string `json:"errors,omitempty"`
+}
+
+// Repeat runs a case n times.
+func Repeat(name string, n int, once func() (Run, error)) Result {
+	r := Result{Name: name}
+	for range n {
+		run, err := once()
+		if err != nil {
+			r.Errors = append(r.Errors, err.Error())
+		}
+		if run.Messages > 0 {
+			r.Runs = append(r.Runs, run)
+		}
+	}
+	r.Median = median(r.Runs)
+	return r
+}
+
+// median of each figure.
+func median(runs []Run) (m Run) {
+	if len(runs) == 0 {
+		return m
+	}
+	of := func(get func(*Run) float64) float64 {
+		v := make([]float64, len(runs))
+		for i := range runs {
+			v[i] = get(&runs[i])
+		}
+		return middle(v)
+	}
+	m.Seconds = runs[0].Seconds
+	m.Rate = of(func(r *Run) float64 { return r.Rate })
+	m.Latency = Latency{
+		P50:  of(func(r *Run) float64 { return r.Latency.P50 }),
+		P99:  of(func(r *Run) float64 { return r.Latency.P99 }),
+		P999: of(func(r *Run) float64 { return r.Latency.P999 }),
+		Max:  of(func(r *Run) float64 { return r.Latency.Max }),
+	}
+	m.Drain = of(func(r *Run) float64 { return r.Drain })
+	m.Traced = of(func(r *Run) float64 { return r.Traced })
+	m.CPU = map[string]float64{}
+	for role := range runs[0].CPU {
+		m.CPU[role] = of(func(r *Run) float64 { return r.CPU[role] })
+	}
+	return m
+}
+
+func middle(v []float64) float64 {
+	slices.Sort(v)
+	if n := len(v); n%2 == 0 {
+		return (v[n/2-1] + v[n/2]) / 2
+	}
+	return v[len(v)/2]
+}
+
+// latencyOf a few values in milliseconds; nil of none.
+func latencyOf(v []float64) *Latency {
+	if len(v) == 0 {
+		return nil
+	}
+	slices.Sort(v)
+	at := func(q float64) float64 { return v[min(int(q*float64(len(v))), len(v)-1)] }
+	return &Latency{P50: at(.5), P99: at(.99), P999: at(.999), Max: v[len(v)-1]}
+}
+
+// WriteText tells the result to a person.
+func (r Result) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n", r.Name)
+	for i, run := range r.Runs {
+		fmt.Fprintf(&b, "  run %d   %s\n", i+1, run.line())
+	}
+	if len(r.Runs) > 1 {
+		fmt.Fprintf(&b, "  median  %s\n", r.Median.line())
+	}
+	for _, e := range r.Errors {
+		fmt.Fprintf(&b, "  ERROR   %s\n", e)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// WriteJSON tells the result to a program.
+func (r Result) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+func (r Run) line() string {
+	s := fmt.Sprintf("%8.0f/s  p50 %.2f  p99 %.2f  p99.9 %.2f  max %.2f ms  CPU s/10k %s", r.Rate,
+		r.Latency.P50, r.Latency.P99, r.Latency.P999, r.Latency.Max, cpuText(r.CPU))
+	if r.Traced > 0 {
+		s += fmt.Sprintf("  arrived after %.2f s, traced after %.2f s", r.Drain, r.Traced)
+	}
+	if r.Visible != nil {
+		s += fmt.Sprintf("  hop visible p50 %.0f p99 %.0f ms", r.Visible.P50, r.Visible.P99)
+	}
+	for _, c := range []struct {
+		n    int64
+		what string
+	}{{int64(r.Refused), "refused"}, {int64(r.Unknown), "unknown"}, {r.Repeats, "repeats"}, {r.Drops, "dropped connections"}} {
+		if c.n > 0 {
+			s += fmt.Sprintf("  %d %s", c.n, c.what)
+		}
+	}
+	return s
+}
+
+func cpuText(cpu map[string]float64) string {
+	var parts []string
+	for _, role := range slices.Sorted(maps.Keys(cpu)) {
+		parts = append(parts, fmt.Sprintf("%s %.3f", role, cpu[role]))
+	}
+	return strings.Join(parts, ", ")
+}

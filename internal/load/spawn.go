@@ -1,0 +1,164 @@
+package load
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// startPatience is how long a child may take to come up; a first start may
+	// fetch engines.
+	startPatience = 3 * time.Minute
+	// stopPatience is how long it may drain before it is killed.
+	stopPatience = 30 * time.Second
+)
+
+// Child is a process that this one started and ends.
+type Child struct {
+	cmd    *exec.Cmd
+	stderr bytes.Buffer // written by the runtime until done is closed
+	done   chan struct{}
+	err    error // set before done is closed
+}
+
+// StartChild starts command and returns when a line of its standard output
+// contains ready; the line is returned.
+func StartChild(ctx context.Context, ready string, command ...string) (*Child, string, error) {
+	c := newChild(command)
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, "", fmt.Errorf("open pipe: %w", err)
+	}
+	c.cmd.Stdout = w
+	err = c.start()
+	_ = w.Close()
+	if err != nil {
+		_ = r.Close()
+		return nil, "", err
+	}
+	line, err := c.await(ctx, r, ready)
+	if err != nil {
+		return nil, "", c.failed(err)
+	}
+	return c, line, nil
+}
+
+func newChild(command []string) *Child {
+	c := &Child{cmd: exec.Command(command[0], command[1:]...), done: make(chan struct{})}
+	c.cmd.Stderr = &c.stderr
+	// The child asks the kernel to be told of our end, so that none outlives us.
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	return c
+}
+
+func (c *Child) start() error {
+	if err := c.cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", c.cmd.Path, err)
+	}
+	go func() { c.err = c.cmd.Wait(); close(c.done) }()
+	return nil
+}
+
+// failed ends a child that did not come up and says what it said.
+func (c *Child) failed(err error) error {
+	err = errors.Join(fmt.Errorf("start %s: %w", c.cmd.Path, err), c.Stop())
+	return fmt.Errorf("%w\n%s", err, lastLines(c.stderr.String()))
+}
+
+var errEarly = errors.New("it ended before it was ready")
+
+// StartReady starts command, which says nothing when it is ready, and returns
+// when something accepts connections at the address.
+func StartReady(ctx context.Context, address string, command ...string) (*Child, error) {
+	c := newChild(command)
+	if err := c.start(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	for {
+		nc, err := net.Dial("tcp", address)
+		if err == nil {
+			return c, nc.Close()
+		}
+		select {
+		case <-c.done:
+			return nil, c.failed(errEarly)
+		case <-ctx.Done():
+			return nil, c.failed(err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// await reads until the line is there, and the rest in the background, so that
+// the child never waits for its reader.
+func (c *Child) await(ctx context.Context, r io.ReadCloser, ready string) (string, error) {
+	found := make(chan string, 1)
+	go func() {
+		defer r.Close()
+		for lines := bufio.NewScanner(r); lines.Scan(); {
+			if strings.Contains(lines.Text(), ready) && len(found) == 0 {
+				found <- lines.Text()
+			}
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	select {
+	case line := <-found:
+		return line, nil
+	case <-c.done:
+		return "", errors.Join(errEarly, c.err)
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}
+
+// PID of the process.
+func (c *Child) PID() int { return c.cmd.Process.Pid }
+
+// Stop lets the child drain, kills it if it does not end, and waits for it.
+func (c *Child) Stop() error {
+	_ = c.cmd.Process.Signal(syscall.SIGTERM) // fails only when it has ended
+	select {
+	case <-c.done:
+	case <-time.After(stopPatience):
+		_ = c.cmd.Process.Kill()
+		<-c.done
+		return fmt.Errorf("process %d did not drain within %s and was killed", c.PID(), stopPatience)
+	}
+	if c.err != nil && c.cmd.ProcessState.ExitCode() != -1 {
+		return fmt.Errorf("process %d: %w\n%s", c.PID(), c.err, lastLines(c.stderr.String()))
+	}
+	return nil
+}
+
+func lastLines(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.Join(lines[max(len(lines)-20, 0):], "\n")
+}
+
+// FreePorts are loopback addresses that nobody listened on a moment ago.
+func FreePorts(n int) ([]string, error) {
+	var addresses []string
+	for range n {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		defer func() { _ = ln.Close() }() // all at the end, so that they differ
+		addresses = append(addresses, ln.Addr().String())
+	}
+	return addresses, nil
+}
