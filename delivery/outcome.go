@@ -27,7 +27,7 @@ func (c *Core) endWhole(u *mailbox.User, p *mailbox.Push, class schemas.Class, r
 	p.Ending = mailbox.Ending{Term: c.term, Class: class}
 	e := c.outcome(u, p, "", class, reason)
 	for i := range p.Copies {
-		steps(e.Outcome.Steps, &p.Copies[i])
+		steps(e.Outcome, &p.Copies[i])
 		e.Outcome.Attempt = max(e.Outcome.Attempt, p.Copies[i].Attempt)
 		if p.Copies[i].Owed && e.Outcome.Platform == "" {
 			e.Outcome.Platform = u.Devices[i].Platform
@@ -46,7 +46,7 @@ func (c *Core) endCopy(u *mailbox.User, p *mailbox.Push, i int, class schemas.Cl
 	c.worked(cp).Ending = class
 	e := c.outcome(u, p, d.Name, class, reason)
 	o := e.Outcome
-	steps(o.Steps, cp)
+	steps(o, cp)
 	o.Attempt, o.Platform = cp.Attempt, d.Platform
 	e.Session = bytes.Clone(d.Session[:])
 	if class == delivered {
@@ -72,11 +72,15 @@ func (c *Core) outcome(u *mailbox.User, p *mailbox.Push, device string, class sc
 
 // steps takes over the earlier of each step's times. A copy that was only
 // acknowledged was dispatched and sent all the same; those times stay unknown.
-func steps(s *schemas.Steps, cp *mailbox.Copy) {
+// What did not end as delivered has no such step, whatever a cursor said.
+func steps(o *schemas.Outcome, cp *mailbox.Copy) {
+	s := o.Steps
 	earlier(&s.Dispatched, cp.Dispatched)
 	earlier(&s.Sent, cp.Sent)
-	earlier(&s.Delivered, cp.AckTime)
-	earlier(&s.Opened, cp.Opened)
+	if o.Class == delivered {
+		earlier(&s.Delivered, cp.AckTime)
+		earlier(&s.Opened, cp.Opened)
+	}
 }
 
 func earlier(to *int64, at int64) {

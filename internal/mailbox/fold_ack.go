@@ -81,7 +81,7 @@ func (u *User) ackUpTo(i int, cursor, pos schemas.Position, at int64, e *schemas
 		if p.Pos > cursor {
 			return
 		}
-		if c := p.Copy(i); c.Owed && !c.Acked {
+		if c := p.Copy(i); c.Open() && !c.Acked {
 			c.Acked, c.AckTime, c.AckConn = true, e.Time, e.Conn()
 			p.changed = true
 		}
