@@ -5,6 +5,8 @@ import (
 	"waybill/schemas"
 )
 
+// handleAck takes a cursor and what the application is working on. Acks are not
+// answered: the next one says it again.
 func (c *conn) handleAck(body []byte) {
 	a, err := wire.ParseAckBody(body)
 	if err != nil {

@@ -27,11 +27,11 @@ type numbered struct {
 func (o *obeyer) add(cmd *schemas.Command) {
 	g, own := o.gate, o.gate.incarnation.Load()
 	switch {
-	case cmd.Gate != g.cfg.Number:
+	case cmd.Gate != g.cfg.Number, cmd.Incarnation > own:
+		// Not ours to answer: a bounce would end the route of a newer life of this
+		// gate. That there is one is for waybill.gates to say. Before our own
+		// `started` this leaves everything out, and that record ends the old routes.
 		g.metrics.misdirected.Add(1)
-	case own == 0: // no connection yet: our `started` will tell of the older ones
-	case cmd.Incarnation > own:
-		g.stop(ErrReplaced)
 	case cmd.Incarnation < own:
 		g.bounce(cmd)
 	default:
@@ -57,6 +57,8 @@ func (o *obeyer) run() {
 	o.order = o.order[:0]
 }
 
+// obey finds the connection. Between finding and locking it may end: then it
+// says so itself, and the commands bounce as if it had not been found.
 func (g *Gate) obey(number uint64, cmds []*schemas.Command) {
 	if c := g.table.get(number); c == nil || !c.obey(cmds) {
 		for _, cmd := range cmds {
@@ -167,6 +169,7 @@ func (c *conn) obeyOne(cmd *schemas.Command) bool {
 	return true
 }
 
+// write appends the frame of a command that the gap rule let pass.
 func (c *conn) write(cmd *schemas.Command) {
 	if cmd.Kind == schemas.CommandKind_COMMAND_KIND_RESUMED {
 		c.writeResumed(cmd)
@@ -176,6 +179,9 @@ func (c *conn) write(cmd *schemas.Command) {
 	c.wrote()
 }
 
+// writeResumed says that the replay is complete, or where it has a gap. With
+// adopt the device goes back to this position, so its next cursor is news even
+// if it is lower than the one in `connected`.
 func (c *conn) writeResumed(cmd *schemas.Command) {
 	if cmd.Gap.GetAdopt() {
 		c.acks.adopt()
@@ -184,6 +190,8 @@ func (c *conn) writeResumed(cmd *schemas.Command) {
 	c.out.B = wire.AppendPush(c.out.B, h, wire.PushPrefix{Position: cmd.Position}, encode(&schemas.Resumed{Gap: cmd.Gap}))
 }
 
+// writePush appends a push: the body as it is, or compressed where the device
+// takes that and it becomes smaller. The caller's command is only read.
 func (c *conn) writePush(cmd *schemas.Command) {
 	h := wire.Header{Family: uint16(cmd.Family), Command: uint16(cmd.Command), Trace: schemas.IDFrom(cmd.TraceId)}
 	if cmd.Again {

@@ -97,6 +97,7 @@ const (
 	linger = 2 * time.Second
 )
 
+// setDefaults is the one place of all defaults.
 func (c *Config) setDefaults() {
 	setDefault(&c.Lease, defaultLease)
 	setDefault(&c.Heartbeat, defaultHeartbeat)
@@ -113,6 +114,7 @@ func (c *Config) setDefaults() {
 	}
 }
 
+// setDefault fills a field that was left at its zero value.
 func setDefault[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {
@@ -120,6 +122,8 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
+// check says what is wrong and what is allowed; the cluster key is checked by
+// who uses it.
 func (c *Config) check() error {
 	switch {
 	case c.Number == 0:

@@ -79,6 +79,8 @@ type conn struct {
 // traffic of one connection, for its disconnected.
 type traffic struct{ framesIn, framesOut, bytesIn, bytesOut, swallowed uint64 }
 
+// newConn begins a connection that somebody has accepted. It is in the wheel from
+// here on, so that it cannot be forgotten, and in the table once it logs in.
 func (g *Gate) newConn(s socket, peer netip.AddrPort) *conn {
 	c := &conn{gate: g, sock: s, peer: peer, index: -1}
 	c.extend(g.cfg.LoginTimeout)
@@ -185,6 +187,8 @@ func (c *conn) take(data []byte) []byte {
 	return nil
 }
 
+// maxFrame bounds what a stranger may make the gate remember. A device that asked
+// for smaller frames may still send larger ones, up to the gate's own limit.
 func (c *conn) maxFrame() uint32 {
 	if c.state == stateNew {
 		return maxLogin
@@ -282,6 +286,7 @@ func (c *conn) abort() {
 	c.sock.abort()
 }
 
+// id is the connection's name for ever; only meaningful once it has a number.
 func (c *conn) id() schemas.ConnID {
 	return schemas.ConnID{Gate: c.gate.cfg.Number, Incarnation: c.gate.incarnation.Load(), Number: c.number}
 }

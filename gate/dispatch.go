@@ -19,10 +19,14 @@ type dispatch struct {
 	obeyer obeyer
 }
 
+// newDispatch begins at the end of the partition, wherever that is when it is
+// first served.
 func newDispatch(g *Gate) *dispatch {
 	return &dispatch{gate: g, next: eventlog.FromEnd, placed: make(chan struct{}), obeyer: obeyer{gate: g}}
 }
 
+// follow reads until ctx ends. It fails only where the topic has no such
+// partition: the gate's number is wrong.
 func (d *dispatch) follow(ctx context.Context) error {
 	err := d.gate.cfg.Log.Follow(ctx, eventlog.FollowConfig{
 		Topic: eventlog.DispatchTopic, Partitions: []int32{int32(d.gate.cfg.Number)}, Serve: d.serve,
@@ -69,6 +73,8 @@ func (d *dispatch) jump() error {
 	return errJump
 }
 
+// obey hands a batch over. Commands alias the memory of their fetch; whoever
+// keeps one longer than this call clones it.
 func (d *dispatch) obey(entries []eventlog.Entry) {
 	for i := range entries {
 		if cmd := entries[i].Command; cmd != nil {

@@ -27,7 +27,7 @@
 // the log was away (the device's next cursor says it again).
 //
 // A gate's incarnation is the position of its `started`. It obeys, and answers
-// `bounced`, for its own connection ids and older ones; a command or a
-// `started` of a newer incarnation means that another process has its number:
-// it closes everything and Run returns [ErrReplaced].
+// `bounced`, for its own connection ids and older ones, never for newer ones. A
+// newer `started` of its number means that another process has taken over: it
+// closes everything and Run returns [ErrReplaced].
 package gate

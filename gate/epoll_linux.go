@@ -29,6 +29,8 @@ type loop struct {
 	closed  bool        // nothing is added any more
 }
 
+// newLoop opens an epoll descriptor and gives it to the runtime: to Go's own
+// poller it is a file that becomes readable when one of its sockets does.
 func newLoop(g *Gate) (*loop, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -85,6 +87,8 @@ func (l *loop) wait() (n int, err error) {
 	return max(n, 0), err
 }
 
+// handle takes one event. A descriptor has at most one in a batch, so one that
+// was closed and given out again meanwhile is never mistaken for its successor.
 func (l *loop) handle(e *unix.EpollEvent, buf *readBuffer) {
 	s := l.socket(int(e.Fd))
 	if s == nil {
@@ -98,6 +102,7 @@ func (l *loop) handle(e *unix.EpollEvent, buf *readBuffer) {
 	}
 }
 
+// socket is ours with that descriptor, or nil.
 func (l *loop) socket(fd int) *fdSocket {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -128,16 +133,22 @@ func (l *loop) add(fd int, peer netip.AddrPort) {
 	}
 }
 
+// ctl changes what the loop waits for. Events are level-triggered: what a read
+// or a write leaves over is reported again, so no socket can starve the others.
 func (l *loop) ctl(op, fd int, events uint32) error {
 	return unix.EpollCtl(l.fd, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 }
 
+// forget makes room for the next socket with that number; its epoll entry goes
+// with the descriptor.
 func (l *loop) forget(fd int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sockets[fd] = nil
 }
 
+// closeAll ends what a drain left open. The accepting goroutine may still bring
+// a socket: add closes it.
 func (l *loop) closeAll() {
 	l.mu.Lock()
 	l.closed = true

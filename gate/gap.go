@@ -43,6 +43,8 @@ func (g *Gap) Check(c *schemas.Command) Verdict {
 	return Write
 }
 
+// adopt takes a position over whatever stood here, even a higher one, once. A
+// worker that takes over says the series again, and with it the adopt.
 func (g *Gap) adopt(position uint64) Verdict {
 	if g.adopted {
 		return Swallow

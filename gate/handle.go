@@ -86,6 +86,7 @@ func faultOf(err error) fault {
 	return f
 }
 
+// badBody is a session body that is no protobuf, or lacks what it must have.
 func badBody(what string, err error) fault {
 	return fault{reason: schemas.Reason_REASON_BAD_BODY, detail: fmt.Sprintf("the body of %s cannot be read: %v", what, err)}
 }

@@ -17,6 +17,7 @@ type life struct {
 	appender *eventlog.Appender
 }
 
+// newLife opens an appender of its own: signs of life must not wait behind facts.
 func newLife(g *Gate) (*life, error) {
 	a, err := g.cfg.Log.NewAppender(eventlog.AppenderConfig{})
 	if err != nil {
@@ -25,6 +26,8 @@ func newLife(g *Gate) (*life, error) {
 	return &life{g, a}, nil
 }
 
+// record is one event about the gate. Its key is the gate's number, so that the
+// compacted topic keeps the newest of each gate.
 func (l *life) record(e *schemas.Event) eventlog.Record {
 	g := l.gate
 	e.Gate, e.Incarnation, e.Time = g.cfg.Number, g.incarnation.Load(), g.now().UnixMicro()

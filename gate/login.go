@@ -19,6 +19,8 @@ type entry struct {
 	bytes   int
 }
 
+// handleLogin begins a session. The ticket that it will be resumed with is made
+// from the token, which is not needed any more afterwards.
 func (c *conn) handleLogin(h wire.Header, body []byte) {
 	var m schemas.Login
 	if err := m.UnmarshalVT(body); err != nil {
@@ -39,6 +41,8 @@ func (c *conn) handleLogin(h wire.Header, body []byte) {
 	})
 }
 
+// handleResume goes on with the session that the ticket names. Whether that has
+// ended meanwhile is delivery's to say: it kicks.
 func (c *conn) handleResume(h wire.Header, body []byte) {
 	var m schemas.Resume
 	if err := m.UnmarshalVT(body); err != nil {
@@ -54,6 +58,7 @@ func (c *conn) handleResume(h wire.Header, body []byte) {
 	c.enter(h, m.Hello, ticket)
 }
 
+// openTicket judges a ticket without asking anybody.
 func (g *Gate) openTicket(sealed []byte) (*schemas.Ticket, *refusal) {
 	t, err := g.tickets.open(sealed)
 	if err != nil {
@@ -148,6 +153,7 @@ func (g *Gate) limits(asked *schemas.Limits) *schemas.Limits {
 	}
 }
 
+// least takes 0 for "the gate's default".
 func least(asked, granted uint32) uint32 {
 	if asked == 0 {
 		return granted
@@ -155,6 +161,7 @@ func least(asked, granted uint32) uint32 {
 	return min(asked, granted)
 }
 
+// checkHello asks for what delivery cannot do without: who counts.
 func checkHello(h *schemas.Hello) error {
 	if h == nil {
 		return errors.New("hello is missing")

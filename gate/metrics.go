@@ -16,7 +16,7 @@ const reasons = 256
 
 // metrics are plain counters; the meter reads them when it is asked.
 type metrics struct {
-	accepted                              atomic.Int64
+	accepted, scarce                      atomic.Int64
 	framesIn, framesOut                   atomic.Int64
 	bytesIn, bytesOut                     atomic.Int64
 	swallowed, gaps, bounces, misdirected atomic.Int64
@@ -27,6 +27,7 @@ type metrics struct {
 	registration metric.Registration
 }
 
+// close counts the end of a connection.
 func (m *metrics) close(r schemas.Reason) { m.closes[uint(r)%reasons].Add(1) }
 
 // counters names each instrument once.
@@ -34,6 +35,7 @@ func (m *metrics) counters() []counter {
 	in, out := attribute.String("direction", "in"), attribute.String("direction", "out")
 	return []counter{
 		{&m.accepted, "gate.accepted", "connections accepted", nil},
+		{&m.scarce, "gate.accept.scarce", "accepts that found no descriptor or memory", nil},
 		{&m.framesIn, "gate.frames", "frames by direction", &in},
 		{&m.framesOut, "gate.frames", "frames by direction", &out},
 		{&m.bytesIn, "gate.bytes", "bytes by direction", &in},
@@ -41,7 +43,7 @@ func (m *metrics) counters() []counter {
 		{&m.swallowed, "gate.swallowed", "pushes that the gap rule did not write again", nil},
 		{&m.gaps, "gate.gaps", "connections closed because a command was missing", nil},
 		{&m.bounces, "gate.bounces", "commands for connections that the gate does not hold", nil},
-		{&m.misdirected, "gate.misdirected", "commands for another gate, or of an unknown kind", nil},
+		{&m.misdirected, "gate.misdirected", "commands for another gate, for a newer life of this one, or of an unknown kind", nil},
 		{&m.sentDropped, "gate.sent.dropped", "sent events left out while the log was away", nil},
 		{&m.acksIgnored, "gate.acks.ignored", "cursors beyond what was written", nil},
 		{&m.unknown, "gate.unknown", "frames of the session with an unknown command", nil},
@@ -55,6 +57,8 @@ type counter struct {
 	attribute  *attribute.KeyValue
 }
 
+// newMetrics registers one callback for all instruments: nothing is computed
+// until somebody collects.
 func newMetrics(g *Gate) (*metrics, error) {
 	m := &metrics{}
 	meter := g.cfg.Meter
@@ -107,6 +111,7 @@ func (m *metrics) observer(meter metric.Meter) (func(metric.Observer), []metric.
 	}, all, nil
 }
 
+// observeCloses leaves out reasons that never happened.
 func (m *metrics) observeCloses(o metric.Observer, closes metric.Int64ObservableCounter) {
 	for i := range m.closes {
 		if n := m.closes[i].Load(); n > 0 {
@@ -115,4 +120,5 @@ func (m *metrics) observeCloses(o metric.Observer, closes metric.Int64Observable
 	}
 }
 
+// unregister ends the callback, which holds the whole gate.
 func (m *metrics) unregister() { _ = m.registration.Unregister() } // fails only when done twice

@@ -41,6 +41,7 @@ type peer struct {
 	connections uint64
 }
 
+// newPeers knows nobody yet.
 func newPeers(own uint32) *peers {
 	p := &peers{own: own, ready: make(chan struct{}), gates: make(map[uint32]peer)}
 	p.list.Store(new([]string))
@@ -57,6 +58,7 @@ func (p *peers) replaced(incarnation uint64) bool {
 	return incarnation != 0 && p.started > incarnation
 }
 
+// fold takes a batch of waybill.gates, then makes the list anew.
 func (p *peers) fold(entries []eventlog.Entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -90,6 +92,8 @@ func (p *peers) apply(position uint64, at int64, e *schemas.Event) {
 	}
 }
 
+// living is the list: who spoke within its leases, judged by the newest broker
+// time in the topic and by no clock, so that an outage of the log ages nobody.
 func (p *peers) living() []string {
 	var alive []peer
 	for n, g := range p.gates {
@@ -116,6 +120,8 @@ func (g *Gate) followGates(ctx context.Context) error {
 	return nil
 }
 
+// serveGates reads everything each time it is called; folding a record twice
+// changes nothing.
 func (g *Gate) serveGates(ctx context.Context, p *eventlog.Partition) error {
 	if err := p.Start(eventlog.FromStart, nil); err != nil {
 		return fmt.Errorf("start reading: %w", err)

@@ -23,8 +23,10 @@ type refusals struct {
 	last [refusalSlots]int64 // nanoseconds since 1970
 }
 
+// newRefusals draws a seed, so that nobody can choose names that collide.
 func newRefusals() *refusals { return &refusals{seed: maphash.MakeSeed()} }
 
+// allow says whether this refusal is the first of its slot for a while.
 func (r *refusals) allow(who *identity, now time.Time) bool {
 	var h maphash.Hash
 	h.SetSeed(r.seed)

@@ -38,6 +38,8 @@ type ackReport struct {
 	cursor, received uint64
 }
 
+// logged goes on with what was said meanwhile. A report in doubt is made again:
+// the same cursor twice does no harm.
 func (r *ackReport) logged(_ schemas.Position, err error) {
 	c := r.c
 	c.mu.Lock()
@@ -84,6 +86,8 @@ type endReport struct {
 	e *schemas.Event
 }
 
+// logged forgets the connection, or keeps its end as owed. Saying it twice does
+// no harm.
 func (r *endReport) logged(_ schemas.Position, err error) {
 	defer r.c.gate.ends.Add(-1)
 	if err == nil {
@@ -154,6 +158,8 @@ type owing struct {
 	conns map[*conn]struct{}
 }
 
+// add is called under the connection's lock, and takes it once however often it
+// is called.
 func (o *owing) add(c *conn) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -174,6 +180,7 @@ func (o *owing) retry() {
 	}
 }
 
+// len is how many connections owe something.
 func (o *owing) len() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()

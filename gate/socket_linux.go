@@ -22,6 +22,9 @@ type fdSocket struct {
 	finished bool   // nothing will be sent any more
 }
 
+// send writes directly while nothing is queued, which is nearly always: one
+// system call, no copy. What the kernel leaves over is queued, and everything
+// after it, so that order holds.
 func (s *fdSocket) send(b []byte) error {
 	if s.fd < 0 || s.finished {
 		return errGone
@@ -44,6 +47,7 @@ func (s *fdSocket) send(b []byte) error {
 	return nil
 }
 
+// enqueue copies. The queue is given back as a whole when it has drained.
 func (s *fdSocket) enqueue(b []byte) error {
 	if len(s.queue)+len(b) > s.loop.gate.cfg.Queue {
 		return errFull
@@ -67,6 +71,8 @@ func write(fd int, b []byte) (int, error) {
 	}
 }
 
+// arm asks the loop to tell when there is room. An armed socket that has
+// nothing to write would keep its loop awake.
 func (s *fdSocket) arm(on bool) {
 	if s.armed == on {
 		return
@@ -104,6 +110,7 @@ func (s *fdSocket) writable() {
 	}
 }
 
+// finish lets the queue drain first: the farewell is in it.
 func (s *fdSocket) finish() {
 	if s.finished {
 		return
@@ -117,6 +124,7 @@ func (s *fdSocket) finish() {
 // half ends our direction; the peer sees the end after the last byte.
 func (s *fdSocket) half() { s.shutdown(unix.SHUT_WR) }
 
+// abort leaves closing to the loop, which sees the end of both directions.
 func (s *fdSocket) abort() {
 	s.finished, s.queue = true, nil
 	s.shutdown(unix.SHUT_RDWR)
@@ -129,6 +137,8 @@ func (s *fdSocket) shutdown(how int) {
 	}
 }
 
+// release gives the descriptor back. From here on its number may be somebody
+// else's, so nothing may be done with it: fd is -1 for all who come late.
 func (s *fdSocket) release() {
 	if s.fd < 0 {
 		return
@@ -153,6 +163,7 @@ func (s *fdSocket) readable(buf *readBuffer) {
 	}
 }
 
+// read is one read; 0 bytes are the peer's end.
 func read(fd int, b []byte) (int, error) {
 	for {
 		n, err := unix.Read(fd, b)
@@ -169,6 +180,7 @@ type readBuffer struct {
 	held *bytebufferpool.ByteBuffer
 }
 
+// get is the buffer of this round, for one socket after the other.
 func (r *readBuffer) get() []byte {
 	if r.held == nil {
 		r.held = r.loop.gate.reads.Get()
@@ -180,6 +192,7 @@ func (r *readBuffer) get() []byte {
 	return r.held.B
 }
 
+// put returns it before the loop waits: an idle loop holds none.
 func (r *readBuffer) put() {
 	if r.held != nil {
 		r.loop.gate.reads.Put(r.held)

@@ -16,9 +16,13 @@ import (
 type streams struct {
 	gate *Gate
 	ln   net.Listener
-	wg   sync.WaitGroup
+	wg   sync.WaitGroup // of the connections' goroutines
+
+	mu     sync.Mutex
+	closed bool // nothing is carried any more
 }
 
+// accept ends with the listener.
 func (t *streams) accept(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { t.ln.Close() })
 	defer stop()
@@ -30,6 +34,7 @@ func (t *streams) accept(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case scarce(err):
+			t.gate.metrics.scarce.Add(1)
 			rest(ctx, acceptPause)
 		default:
 			return fmt.Errorf("accept connections: %w", err)
@@ -37,8 +42,13 @@ func (t *streams) accept(ctx context.Context) error {
 	}
 }
 
+// run only waits: the goroutines of the connections do the work. What accept
+// may still bring afterwards, carry closes.
 func (t *streams) run(ctx context.Context) error {
 	<-ctx.Done()
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
 	for _, c := range t.gate.wheel.all() {
 		c.abort()
 	}
@@ -48,6 +58,12 @@ func (t *streams) run(ctx context.Context) error {
 
 // carry serves one connection until it ends.
 func (t *streams) carry(nc net.Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		nc.Close()
+		return
+	}
 	s := &streamSocket{nc: nc, bound: t.gate.cfg.Queue, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	c := t.gate.newConn(s, peerOf(nc.RemoteAddr()))
 	s.conn = c
@@ -68,6 +84,7 @@ type streamSocket struct {
 	finished bool
 }
 
+// send always queues: a net.Conn cannot be written without waiting.
 func (s *streamSocket) send(b []byte) error {
 	if len(s.queue)+len(b) > s.bound {
 		return errFull
@@ -77,6 +94,7 @@ func (s *streamSocket) send(b []byte) error {
 	return nil
 }
 
+// finish tells the writer that nothing follows.
 func (s *streamSocket) finish() {
 	if !s.finished {
 		s.finished = true
@@ -84,13 +102,16 @@ func (s *streamSocket) finish() {
 	}
 }
 
+// abort makes both goroutines fail.
 func (s *streamSocket) abort() { s.nc.Close() }
 
+// release is called by the reader, which ends; the writer ends with done.
 func (s *streamSocket) release() {
 	s.nc.Close()
 	close(s.done)
 }
 
+// signal never waits: one place is enough, since the writer takes everything.
 func (s *streamSocket) signal() {
 	select {
 	case s.wake <- struct{}{}:
@@ -98,6 +119,7 @@ func (s *streamSocket) signal() {
 	}
 }
 
+// read holds a buffer as long as the connection lasts; the loops do not.
 func (s *streamSocket) read() {
 	b := make([]byte, readSize)
 	for {
@@ -112,6 +134,7 @@ func (s *streamSocket) read() {
 	}
 }
 
+// reasonOf tells a device that closed from one that vanished.
 func reasonOf(err error) schemas.Reason {
 	if errors.Is(err, io.EOF) {
 		return schemas.Reason_REASON_PEER_CLOSED
@@ -119,6 +142,7 @@ func reasonOf(err error) schemas.Reason {
 	return schemas.Reason_REASON_IO_ERROR
 }
 
+// write takes turns with send: whatever was queued while it wrote goes next.
 func (s *streamSocket) write() {
 	for {
 		select {
@@ -156,6 +180,8 @@ func (s *streamSocket) take() ([]byte, bool) {
 	return b, s.finished
 }
 
+// closeWrite half-closes where that exists, so that the peer reads the farewell
+// before it notices.
 func (s *streamSocket) closeWrite() {
 	if half, ok := s.nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		return

@@ -8,14 +8,17 @@ type table struct {
 	conns map[uint64]*conn
 }
 
+// newTable holds nobody.
 func newTable() *table { return &table{conns: make(map[uint64]*conn)} }
 
+// get is nil for a number that is not held.
 func (t *table) get(number uint64) *conn {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.conns[number]
 }
 
+// put comes before the connection's `connected`: a command may be there first.
 func (t *table) put(c *conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -29,6 +32,7 @@ func (t *table) remove(number uint64) {
 	delete(t.conns, number)
 }
 
+// len is how many have logged in.
 func (t *table) len() int {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

@@ -28,6 +28,7 @@ var errTicket = errors.New("the ticket was not sealed by this cluster")
 // that a resume asks nobody.
 type sealer struct{ aead cipher.AEAD }
 
+// newSealer checks the key.
 func newSealer(key []byte) (*sealer, error) {
 	if len(key) != ClusterKeySize {
 		return nil, fmt.Errorf("cluster key has %d bytes: it must have %d", len(key), ClusterKeySize)
@@ -43,6 +44,8 @@ func newSealer(key []byte) (*sealer, error) {
 	return &sealer{aead}, nil
 }
 
+// seal draws a nonce for each ticket: 96 random bits are good for some billions
+// of tickets under one key, which is what rotation is for.
 func (s *sealer) seal(t *schemas.Ticket) ([]byte, error) {
 	plain, err := t.MarshalVT()
 	if err != nil {

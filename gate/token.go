@@ -32,6 +32,7 @@ type refusal struct {
 	who    *identity
 }
 
+// Error is what the device's log will show.
 func (r *refusal) Error() string { return r.detail }
 
 // tokens verifies device tokens. The algorithm is that of the app's key; what
@@ -41,6 +42,7 @@ type tokens struct {
 	parser *jwt.Parser
 }
 
+// newTokens allows two algorithms at all; which one counts is the key's word.
 func newTokens(apps Apps, now func() time.Time) *tokens {
 	return &tokens{apps, jwt.NewParser(
 		jwt.WithValidMethods([]string{algEdDSA, algHS256}),
@@ -77,6 +79,9 @@ func (t *tokens) verify(token string) (identity, *refusal) {
 // errNoKey: nothing is known about the sender, not even that the app exists.
 var errNoKey = errors.New("no such key")
 
+// key finds the app's key for a token that has been parsed and not yet believed.
+// An algorithm other than the key's ends here: a public key must never be taken
+// for a shared secret.
 func (t *tokens) key(tok *jwt.Token, c *claims) (any, error) {
 	kid, _ := tok.Header["kid"].(string)
 	alg, key, ok := t.apps.TokenKey(c.App, kid)
@@ -100,6 +105,8 @@ func ed25519Key(key []byte) (any, error) {
 	return ed25519.PublicKey(key), nil
 }
 
+// refuseToken tells a stranger from somebody who is known and has the wrong
+// token. Names are taken as they were said: an event about them is bounded.
 func refuseToken(err error, c *claims) *refusal {
 	r := &refusal{reason: schemas.Reason_REASON_BAD_TOKEN, detail: "the token is not valid: " + err.Error()}
 	switch {
@@ -130,6 +137,7 @@ func (i identity) check() error {
 	return nil
 }
 
+// checkName keeps control characters out of keys, logs and pages.
 func checkName(s string, most int) error {
 	if s == "" {
 		return errors.New("is missing: it must name somebody")

@@ -45,6 +45,7 @@ func rest(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// peerOf is the device's address as far as there is one.
 func peerOf(a net.Addr) netip.AddrPort {
 	if tcp, ok := a.(*net.TCPAddr); ok {
 		p := tcp.AddrPort()

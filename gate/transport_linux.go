@@ -25,6 +25,7 @@ type polling struct {
 	loops []*loop
 }
 
+// newTransport opens the loops; run starts them.
 func newTransport(g *Gate, ln net.Listener) (transport, error) {
 	tcp, ok := ln.(*net.TCPListener)
 	if !ok {
@@ -42,12 +43,14 @@ func newTransport(g *Gate, ln net.Listener) (transport, error) {
 	return t, nil
 }
 
+// close gives back what newTransport had opened when it fails.
 func (t *polling) close() {
 	for _, l := range t.loops {
 		l.epoll.Close()
 	}
 }
 
+// run ends when all loops have.
 func (t *polling) run(ctx context.Context) error {
 	var g errgroup.Group
 	for _, l := range t.loops {
@@ -56,6 +59,7 @@ func (t *polling) run(ctx context.Context) error {
 	return g.Wait()
 }
 
+// accept hands connections to the loops in turn.
 func (t *polling) accept(ctx context.Context) error {
 	file, err := t.ln.File() // a second descriptor: the listener's own lets nobody else accept
 	t.ln.Close()
@@ -77,6 +81,7 @@ func (t *polling) accept(ctx context.Context) error {
 			return nil
 		case errors.Is(err, unix.ECONNABORTED):
 		case scarce(err):
+			t.gate.metrics.scarce.Add(1)
 			rest(ctx, acceptPause)
 		default:
 			return fmt.Errorf("accept connections: %w", err)
@@ -105,6 +110,7 @@ func acceptOne(raw syscall.RawConn) (fd int, peer netip.AddrPort, err error) {
 	return fd, addrPort(from), nil
 }
 
+// addrPort shows an IPv4 address as such, whatever the listener is.
 func addrPort(a unix.Sockaddr) netip.AddrPort {
 	switch a := a.(type) {
 	case *unix.SockaddrInet4:

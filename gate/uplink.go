@@ -42,6 +42,8 @@ func (c *conn) plain(h wire.Header, body []byte) ([]byte, error) {
 	return bytes.Clone(body), nil
 }
 
+// uplinked is the event that travels beside the body. It carries the sequence
+// under which a relay drops repeats.
 func (c *conn) uplinked(h wire.Header, p wire.UplinkPrefix, size int) *schemas.Event {
 	e := c.event(schemas.Kind_KIND_UPLINKED)
 	e.TraceId = h.Trace[:]
@@ -52,6 +54,7 @@ func (c *conn) uplinked(h wire.Header, p wire.UplinkPrefix, size int) *schemas.E
 	return e
 }
 
+// refuseUplink answers one-way uplinks too with a response: an ack has no status.
 func (c *conn) refuseUplink(h wire.Header, no *refusal) {
 	c.gate.metrics.uplinksRefused.Add(1)
 	c.hold.refuse(h.Sequence)
@@ -64,6 +67,8 @@ type answer struct {
 	request wire.Header
 }
 
+// uplinkLogged answers, if there is still somebody to answer. If not, the device
+// sends it again on its next connection, and the reader drops the repeat.
 func (a *answer) uplinkLogged(_ schemas.Position, err error) {
 	c := a.c
 	c.lock()
@@ -99,6 +104,7 @@ func (c *conn) handleOpened(h wire.Header, body []byte) {
 	}
 }
 
+// openedLogged answers likewise.
 func (a *answer) openedLogged(_ schemas.Position, err error) {
 	c := a.c
 	c.lock()

@@ -26,8 +26,10 @@ type wheel struct {
 	count int
 }
 
+// tickOf is the tick in which a time lies.
 func tickOf(nanos int64) int64 { return nanos / int64(wheelTick) }
 
+// add takes a connection that is not in it.
 func (w *wheel) add(c *conn, deadline int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -45,6 +47,7 @@ func (w *wheel) move(c *conn, deadline int64) {
 	}
 }
 
+// remove leaves nothing behind: a storm of reconnects must not pile up here.
 func (w *wheel) remove(c *conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -62,6 +65,7 @@ func (w *wheel) place(c *conn, deadline int64) {
 	w.count++
 }
 
+// take fills the gap with the slot's last one. The caller holds the lock.
 func (w *wheel) take(c *conn) {
 	slot := w.slots[c.slot]
 	last := len(slot) - 1
@@ -115,6 +119,7 @@ func (w *wheel) all() []*conn {
 	return conns
 }
 
+// len is how many connections are open, logged in or not.
 func (w *wheel) len() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -22,6 +22,7 @@ func encode(m message) []byte {
 	return b
 }
 
+// wrote counts a frame.
 func (c *conn) wrote() {
 	c.traffic.framesOut++
 	c.gate.metrics.framesOut.Add(1)
@@ -45,8 +46,10 @@ func (c *conn) writePushed(command uint16, body message) {
 	c.wrote()
 }
 
+// writeError tells of something that was no request.
 func (c *conn) writeError(e *schemas.Error) { c.writePushed(wire.CmdError, e) }
 
+// writeClose is the last frame: why, and what to do next.
 func (c *conn) writeClose(r schemas.Reason, detail string) {
 	f := farewellFor(r)
 	if detail == "" {
@@ -60,6 +63,7 @@ func busy() *refusal {
 	return &refusal{reason: schemas.Reason_REASON_BUSY, detail: schemas.Reason_REASON_BUSY.Explain()}
 }
 
+// body is what the refused request is answered with.
 func (r *refusal) body() *schemas.Error {
 	e := &schemas.Error{Reason: r.reason, Message: r.detail}
 	if r.reason == schemas.Reason_REASON_BUSY {
