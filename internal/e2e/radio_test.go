@@ -37,7 +37,7 @@ func (c *coverage) dial(ctx context.Context, address string) (net.Conn, error) {
 	}
 	r := &radio{Conn: nc, cover: c, left: -1, closed: make(chan struct{})}
 	if c.rng != nil {
-		r.left = 1 + c.rng.IntN(24)
+		r.left = 1 + c.rng.IntN(8)
 	}
 	if c.conns == nil {
 		c.conns = make(map[*radio]bool)
@@ -62,6 +62,13 @@ func (c *coverage) breakDown(r *radio) {
 	r.mute()
 	// The end of this tunnel; calm ends all of them.
 	time.AfterFunc(time.Duration(50+c.rng.IntN(950))*time.Millisecond, r.shut)
+}
+
+// troubles there were: connections that were cut, and lost in a tunnel.
+func (c *coverage) troubles() (cuts, mutes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cuts, c.mutes
 }
 
 // calm ends all trouble: from now on nothing breaks by itself.

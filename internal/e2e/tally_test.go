@@ -70,8 +70,9 @@ func (c *tally) phone(p *phone) {
 		}
 	}
 	c.connects += p.times()
-	c.cuts += p.coverage.cuts
-	c.mutes += p.coverage.mutes
+	cuts, mutes := p.troubles()
+	c.cuts += cuts
+	c.mutes += mutes
 }
 
 func (c *tally) reasons(class schemas.Class) string {
