@@ -39,35 +39,61 @@ func (c *Core) decidePush(u *mailbox.User, w *userWork, p *mailbox.Push) {
 		}
 		return
 	}
-	if end := c.endingWhole(p); end != 0 && end != delivered && p.End == 0 {
+	if c.endsUndelivered(p) {
 		return // it ends for every device with that
 	}
-	anyDispatched, wait := false, false
-	for i := range p.Copies {
-		cp := &p.Copies[i]
-		disp := c.dispatched(p, cp)
-		anyDispatched = anyDispatched || disp
-		if cp.Open() {
-			c.decideCopy(u, w, p, i)
-			wait = wait || disp || c.ending(cp)
-		}
-	}
+	far := c.decideCopies(u, w, p)
 	if p.End != 0 || c.endingWhole(p) != 0 {
 		return
 	}
-	late := c.now > p.Dead
-	switch {
-	case p.Delivered:
+	if p.Delivered {
 		c.endWhole(u, p, delivered, schemas.Reason_REASON_ACKED)
-	case p.Ask != 0 && !anyDispatched && !wait && !p.Unconfirmed:
+		return
+	}
+	if !far.open {
+		c.decideWhole(u, w, p, far)
+	}
+}
+
+// reach is how far a push has come with all devices.
+type reach struct {
+	dispatched bool // to any
+	open       bool // to one that has no outcome for it yet, or whose outcome is under way
+}
+
+func (c *Core) decideCopies(u *mailbox.User, w *userWork, p *mailbox.Push) (far reach) {
+	for i := range p.Copies {
+		cp := &p.Copies[i]
+		disp := c.dispatched(p, cp)
+		far.dispatched = far.dispatched || disp
+		if cp.Open() {
+			c.decideCopy(u, w, p, i)
+			far.open = far.open || disp || c.ending(cp)
+		}
+	}
+	return far
+}
+
+// decideWhole ends a push that no device may still deliver.
+func (c *Core) decideWhole(u *mailbox.User, w *userWork, p *mailbox.Push, far reach) {
+	never := !far.dispatched && !p.Unconfirmed // certainly nobody has seen it
+	switch late := c.now > p.Dead; {
+	case never && p.Ask != 0:
 		c.endWhole(u, p, withdrawn, p.Ask)
-	case late && !wait && p.Unconfirmed:
+	case late && p.Unconfirmed:
 		c.endWhole(u, p, unconfirmed, unconfirmedReason(p))
-	case late && !wait:
+	case late:
 		c.endWhole(u, p, lost, lateReason(p))
-	case w.open >= c.set.Mailbox && !anyDispatched && !wait && !p.Unconfirmed:
+	case never && w.open >= c.set.Mailbox:
 		c.endWhole(u, p, lost, schemas.Reason_REASON_OVERFLOW)
 	}
+}
+
+// endsUndelivered says that an outcome as a whole is under way that is no
+// delivery.
+func (c *Core) endsUndelivered(p *mailbox.Push) bool {
+	end := c.endingWhole(p)
+	return end != 0 && end != delivered && p.End == 0
 }
 
 // decideCopy ends the push for one device.

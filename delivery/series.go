@@ -73,11 +73,7 @@ func (c *Core) window(d *mailbox.Device) int {
 // heldBack: a push that ends undelivered holds back all later ones of its
 // device until its outcome has been read back.
 func (c *Core) heldBack(p *mailbox.Push, cp *mailbox.Copy) bool {
-	if c.ending(cp) {
-		return true
-	}
-	end := c.endingWhole(p)
-	return end != 0 && end != delivered && p.End == 0
+	return c.ending(cp) || c.endsUndelivered(p)
 }
 
 func (c *Core) push(u *mailbox.User, s *series, p *mailbox.Push, i int) {

@@ -72,13 +72,12 @@ type device struct {
 	index int
 	name  string
 	storage
-	conn     *conn
-	working  frame // the application has begun with it, if pos is not 0
-	stay     bool  // told not to reconnect
-	kicked   bool  // ... by a kick
-	hung     bool  // reads nothing, says nothing
-	backup   *storage
-	adopting bool // its cursor means nothing; what it handled is forgotten
+	conn    *conn
+	working frame // the application has begun with it, if pos is not 0
+	stay    bool  // told not to reconnect
+	kicked  bool  // ... by a kick
+	hung    bool  // reads nothing, says nothing
+	backup  *storage
 }
 
 // storage is what survives the application, and a backup may restore.
@@ -102,7 +101,7 @@ func (d *device) dial() bool {
 	c.hello = &schemas.Event{
 		Kind: schemas.Kind_KIND_CONNECTED, App: app, User: user, Device: d.name, Time: d.w.clock,
 		Connected: &schemas.Connected{
-			Login: d.session.IsZero(), Cursor: uint64(d.dedupe.Cursor()), Install: install[:], Count: d.count, Limits: d.limits(),
+			Login: d.session.IsZero(), Cursor: d.dedupe.Cursor(), Install: install[:], Count: d.count, Limits: d.limits(),
 		},
 	}
 	c.hello.Session = session[:]

@@ -37,7 +37,8 @@ const (
 )
 
 func newTrouble(rnd *rand.Rand) trouble {
-	return trouble(rnd.Uint32())&trouble(rnd.Uint32()) | trouble(rnd.Uint32())&(newWorkers|idle)
+	a, b, c := rnd.Uint32(), rnd.Uint32(), rnd.Uint32()
+	return trouble(a&b) | trouble(c)&(newWorkers|idle)
 }
 
 func (t trouble) has(one trouble) bool { return t&one != 0 }
@@ -149,7 +150,7 @@ func (w *world) goWrongWith(g *gateLife, t trouble) {
 // moveOn lets the gates topic move on without g: up to some leases.
 func (w *world) moveOn(g *gateLife) {
 	for n := w.rnd.IntN(14); n >= 0; n-- {
-		w.clock += int64(lease.Microseconds()) / 3
+		w.clock += lease.Microseconds() / 3
 		other := w.someGate()
 		if other == g || other.still() {
 			w.toGates(0, &schemas.Event{Kind: schemas.Kind_KIND_TICK, Tick: &schemas.Tick{}})

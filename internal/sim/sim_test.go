@@ -17,7 +17,7 @@ import (
 // long and finds nothing more: it runs on one goroutine.
 const (
 	defaultSchedules = 20_000
-	racedSchedules   = 300
+	racedSchedules   = 1000
 	faultSchedules   = 200_000
 )
 
