@@ -15,8 +15,9 @@ import (
 // socket is the way out of one connection's bytes. All methods are called with
 // the connection's lock held and never block.
 type socket interface {
-	// send writes b, or keeps a copy of what cannot be written yet. It takes
-	// all or nothing: errFull when the queue's bound would be passed.
+	// send writes b, or keeps a copy of what cannot be written yet. errFull
+	// says that the queue's bound would be passed: a frame may be cut off, so
+	// only abort is left.
 	send(b []byte) error
 	// finish half-closes once the queue is empty; the peer's bytes are still
 	// read, so that its unread ones do not tear the farewell down.

@@ -60,6 +60,8 @@ type claims struct {
 	App    string `json:"app"`
 	Device string `json:"device"`
 	jwt.RegisteredClaims
+
+	known bool // the app has the key that the token names
 }
 
 // verify returns whom the token names.
@@ -88,6 +90,7 @@ func (t *tokens) key(tok *jwt.Token, c *claims) (any, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: app %.*q, kid %.*q", errNoKey, maxApp, c.App, maxApp, kid)
 	}
+	c.known = true
 	if said := tok.Method.Alg(); said != alg {
 		return nil, fmt.Errorf("the token says algorithm %s: the key is for %s", said, alg)
 	}
@@ -105,8 +108,9 @@ func ed25519Key(key []byte) (any, error) {
 	return ed25519.PublicKey(key), nil
 }
 
-// refuseToken tells a stranger from somebody who is known and has the wrong
-// token. Names are taken as they were said: an event about them is bounded.
+// refuseToken tells a stranger from somebody of a known app who has the wrong
+// token. User and device are taken as they were said: an event about them is
+// bounded, and a stranger cannot make one up for an app that does not exist.
 func refuseToken(err error, c *claims) *refusal {
 	r := &refusal{reason: schemas.Reason_REASON_BAD_TOKEN, detail: "the token is not valid: " + err.Error()}
 	switch {
@@ -118,7 +122,7 @@ func refuseToken(err error, c *claims) *refusal {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		r.reason = schemas.Reason_REASON_TOKEN_EXPIRED
 	}
-	if who := (identity{c.App, c.Subject, c.Device}); who.check() == nil {
+	if who := (identity{c.App, c.Subject, c.Device}); c.known && who.check() == nil {
 		r.who = &who
 	}
 	return r
