@@ -28,6 +28,13 @@ type Client struct {
 	// Owned by the handler goroutine.
 	hand hand
 
+	// Owned by the writer.
+	comp *wire.Compressor // nil until it is needed
+
+	// Owned by Run's goroutine.
+	decomp    *wire.Decompressor // nil until it is needed
+	decompMax int
+
 	saving sync.Mutex // one Save at a time; taken before mu
 
 	mu        sync.Mutex
@@ -38,7 +45,7 @@ type Client struct {
 	state     State              // as saved
 	used      uint64             // highest sequence that was used
 	conn      *conn              // the one that is logged in, or nil
-	gen       uint64             // connections so far
+	gen       uint64             // connections so far; only what came on the last one is handed over
 	room      int                // bytes that the body of an uplink may have
 	backoff   backoff
 	uplinks   outbox           // requests of the application's families
@@ -46,9 +53,6 @@ type Client struct {
 	reports   outbox           // requests of family 0: opened, logout
 	handling  uint64           // position of the push that the handler has now; 0 = none
 	handlingT time.Time
-	comp      *wire.Compressor
-	decomp    *wire.Decompressor
-	decompMax int
 }
 
 // New checks the configuration. Nothing is started and nothing read until Run.
@@ -59,7 +63,7 @@ func New(cfg Config) (*Client, error) {
 	cfg = cfg.withDefaults()
 	c := &Client{
 		cfg:     cfg,
-		queue:   make(chan *delivery, cfg.Window),
+		queue:   make(chan *delivery, cfg.Window+1), // and a resumed
 		wake:    make(chan struct{}, 1),
 		slots:   make(chan struct{}, cfg.MaxUplinks),
 		room:    defaultMaxFrame - wire.UplinkPrefixSize,
@@ -124,9 +128,7 @@ func (c *Client) stop(err error) error {
 		c.conn.nc.Close()
 		c.conn = nil
 	}
-	for len(c.queue) > 0 {
-		<-c.queue
-	}
+	c.purge()
 	if c.broken != nil {
 		err = c.broken
 	}
@@ -217,9 +219,25 @@ func (c *Client) attach(conn *conn, w *schemas.Welcome) error {
 	c.uplinks.reconnected()
 	c.reports.reconnected()
 	c.conn = conn
+	c.purge()
 	c.startHeartbeat(conn, time.Duration(w.Heartbeat)*time.Millisecond)
 	c.poke()
 	return nil
+}
+
+// purge drops what waits from older connections: this one repeats it, and a
+// handler that waits for an answer must not keep the reader from reading it.
+// What the handler goroutine takes meanwhile it drops itself, by the number of
+// the connection, so nothing behind can be handed over before it. The caller
+// holds mu.
+func (c *Client) purge() {
+	for {
+		select {
+		case <-c.queue:
+		default:
+			return
+		}
+	}
 }
 
 // detach takes conn out of use; the first reason why it ended is returned.

@@ -236,6 +236,21 @@ func TestHeartbeats(t *testing.T) {
 	})
 }
 
+func TestHeartbeatsAreAnsweredAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T, g *fakeGate) {
+		d := g.start(nil)
+		w := welcome()
+		w.Heartbeat = 60_000
+		c, _ := g.loginWith(w)
+		for range 100 {
+			c.respond(c.next(), 0, nil)
+		}
+		time.Sleep(30 * time.Second)
+		c.silent() // still there
+		d.end()
+	})
+}
+
 func TestHeartbeatsGoOnWhileTheQueueIsFull(t *testing.T) {
 	bubble(t, func(t *testing.T, g *fakeGate) {
 		release := make(chan struct{})
@@ -249,7 +264,7 @@ func TestHeartbeatsGoOnWhileTheQueueIsFull(t *testing.T) {
 		w := welcome()
 		w.Heartbeat = 60_000
 		c, _ := g.loginWith(w)
-		for p := range uint64(3) { // one is handled, one waits, one blocks the reader
+		for p := range uint64(4) { // one is handled, two wait, one blocks the reader
 			c.push(p+1, 0)
 		}
 		beats := 0

@@ -20,7 +20,7 @@ type Config struct {
 	// Handler is called with each push, one at a time, in order, each once. Nil
 	// acknowledges it; an error or a panic means that the application broke on
 	// it: the connection is closed, and the push comes again on the next one.
-	// ctx ends with Run.
+	// ctx ends with Run. It may call Send, Request and Opened.
 	Handler func(ctx context.Context, p Push) error
 	// Store keeps the device's state. Default: a MemoryStore, with which every
 	// start is a new install.

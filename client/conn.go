@@ -29,6 +29,10 @@ type conn struct {
 	// Owned by the writer.
 	out []byte
 
+	// Closed by hurt, under Client.mu, so that a reader which waits for the
+	// handler learns that the connection has ended.
+	dead chan struct{}
+
 	// Guarded by Client.mu.
 	cause     error // why it ended, said first
 	goodbye   error // end it with this cause when everything due is written
@@ -47,7 +51,7 @@ type conn struct {
 }
 
 func newConn(nc net.Conn) *conn {
-	return &conn{nc: nc, maxBody: defaultMaxFrame, buf: make([]byte, readSize)}
+	return &conn{nc: nc, maxBody: defaultMaxFrame, buf: make([]byte, readSize), dead: make(chan struct{})}
 }
 
 // next reads one frame. The payload is valid until the next call.
@@ -123,7 +127,10 @@ func (c *conn) blame(cause error) error {
 // hurt ends the connection from another goroutine than the reader's, which
 // then finds it closed. The caller holds Client.mu.
 func (c *conn) hurt(cause error) {
-	_ = c.blame(cause)
+	if c.cause == nil {
+		c.cause = cause
+		close(c.dead)
+	}
 	c.nc.Close()
 }
 

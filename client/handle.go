@@ -53,7 +53,7 @@ func (c *Client) handleAll(ctx context.Context) {
 
 // take brings one delivery through the dedupe rule.
 func (c *Client) take(ctx context.Context, d *delivery) {
-	if d.gen <= c.hand.failed {
+	if d.gen <= c.hand.failed || c.outlived(d.gen) {
 		return
 	}
 	dedupe := &c.hand.dedupe
@@ -73,6 +73,14 @@ func (c *Client) take(ctx context.Context, d *delivery) {
 		dedupe.Handled(d.push.Position)
 	}
 	c.owe()
+}
+
+// outlived says that a newer connection is there, which brings everything that
+// waits from this one again.
+func (c *Client) outlived(gen uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return gen != c.gen
 }
 
 // owe acknowledges when nothing waits behind, or enough has been held back.

@@ -42,16 +42,11 @@ func (c *Client) composeHeartbeat(conn *conn, b *batch) {
 	}
 	h := wire.Header{Kind: wire.KindRequest, Command: wire.CmdHeartbeat, Sequence: sequence}
 	b.frames = wire.AppendFrame(b.frames, h, nil, body)
-	b.beats++
 	conn.beatDue = false
-}
-
-// heartbeatsWritten starts the deadline of an answer. The caller holds mu.
-func (c *Client) heartbeatsWritten(conn *conn, n int) {
-	if n > 0 && conn.beatsOpen == 0 && !conn.blocked {
+	if conn.beatsOpen == 0 && !conn.blocked {
 		conn.setDeadline(time.Now().Add(c.cfg.AnswerTimeout))
 	}
-	conn.beatsOpen += n
+	conn.beatsOpen++ // before it is written: the answer may be read before Write returns
 }
 
 // heartbeatAnswered ends the deadline, or starts it anew for the next answer.

@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"waybill/internal/wire"
@@ -198,6 +200,57 @@ func TestSlowHandlerAcrossAReconnect(t *testing.T) {
 		}
 		d.end()
 	})
+}
+
+// A handler waits for the answer to its own uplink, across a reconnect, while a
+// whole window of pushes waits for it.
+func TestHandlerMaySend(t *testing.T) {
+	bubble(t, func(t *testing.T, g *fakeGate) {
+		var d *device
+		var got []uint64
+		ready := make(chan struct{})
+		d = g.start(func(cfg *Config) {
+			cfg.Window = 4
+			cfg.Handler = func(ctx context.Context, p Push) error {
+				<-ready
+				got = append(got, p.Position)
+				if p.Position == 1 {
+					return d.Send(ctx, 9, 0, []byte("taken"))
+				}
+				return nil
+			}
+		})
+		close(ready)
+		c, _ := g.login()
+		for p := range uint64(4) {
+			c.push(p+1, 0)
+		}
+		c.wantUplink("taken", 2, 2, 1)
+		synctest.Wait()
+		c.nc.Close()
+		c, _ = g.login()
+		c.ackUplinkAfter("taken", func() {
+			for p := range uint64(4) {
+				c.push(p+1, wire.FlagAgain)
+			}
+		})
+		for cursor := uint64(0); cursor < 4; {
+			a, _ := wire.ParseAckBody(c.next().payload)
+			cursor = a.Cursor
+		}
+		if !slices.Equal(got, []uint64{1, 2, 3, 4}) {
+			t.Errorf("application got %v, want 1 2 3 4", got)
+		}
+		d.end()
+	})
+}
+
+// ackUplinkAfter reads an uplink, does what is to be done first, and acks it.
+func (c *gateConn) ackUplinkAfter(body string, first func()) {
+	c.t.Helper()
+	f := c.wantUplink(body, 2, 2, 2)
+	first()
+	c.ackUplink(f)
 }
 
 func TestBrokenApplication(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"waybill/schemas"
 )
 
-// errLeft ends the reader when Run does.
-var errLeft = errors.New("client is stopping")
+// errLeft ends a reader that waits for the handler.
+var errLeft = errors.New("connection was left")
 
 // read takes frames until the connection ends; why is the error.
 func (c *Client) read(ctx context.Context, conn *conn) error {
@@ -113,6 +113,8 @@ func (c *Client) enqueue(ctx context.Context, conn *conn, d *delivery) error {
 	select {
 	case c.queue <- d:
 		return nil
+	case <-conn.dead:
+		return errLeft // its cause is known
 	case <-ctx.Done():
 		return errLeft
 	}

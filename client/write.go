@@ -15,7 +15,6 @@ const batchSize = 16 << 10
 type batch struct {
 	frames  []byte
 	saidIt  chan struct{} // to be closed when it is written
-	beats   int           // heartbeats in it
 	starved bool          // sequences must be reserved first
 }
 
@@ -81,7 +80,6 @@ func (c *Client) write(conn *conn, b batch, timeout time.Duration) bool {
 		conn.hurt(fmt.Errorf("write to gate: %w", err))
 		return false
 	}
-	c.heartbeatsWritten(conn, b.beats)
 	return true
 }
 
