@@ -16,5 +16,11 @@
 // A test is worth what it finds. So each clause of the blueprint can be taken
 // away, and a search must then find a schedule that breaks.
 //
+// How to ask it: WAYBILL_SCHEDULES, WAYBILL_SEED and WAYBILL_SHOW are said in
+// sim_test.go; `make simulate` runs a million.
+//
+// What it does not test: I/O, the gates' and the SDK's own code around the two
+// pure types, more than one user, epochs, eviction.
+//
 // Nothing here is used by production code.
 package sim

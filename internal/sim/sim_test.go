@@ -154,3 +154,19 @@ func TestSameSeedSameSchedule(t *testing.T) {
 		}
 	}
 }
+
+// TestShow prints the transcript of the seed WAYBILL_SHOW, without the clause
+// WAYBILL_WITHOUT if that is set.
+func TestShow(t *testing.T) {
+	if os.Getenv("WAYBILL_SHOW") == "" {
+		t.Skip("WAYBILL_SHOW names no seed")
+	}
+	var off Faults
+	for _, c := range Clauses() {
+		if c.Name == os.Getenv("WAYBILL_WITHOUT") {
+			off = c.Fault
+		}
+	}
+	r := Show(env(t, "WAYBILL_SHOW", 0), off)
+	t.Logf("%s\nresult: %s", strings.Join(r.Transcript, "\n"), r.Failure)
+}
