@@ -92,7 +92,7 @@ func (c *conn) enter(h wire.Header, hello *schemas.Hello, t *schemas.Ticket) {
 	c.gate.table.put(c)
 	e := c.event(schemas.Kind_KIND_CONNECTED)
 	e.Connected = &schemas.Connected{
-		Login: h.Command == wire.CmdLogin, Platform: clip(hello.Platform), ClientVersion: clip(hello.ClientVersion), Network: clip(hello.Network),
+		Login: h.Command == wire.CmdLogin, Platform: clip(hello.Platform, maxWord), ClientVersion: clip(hello.ClientVersion, maxWord), Network: clip(hello.Network, maxWord),
 		Limits: limits, Cursor: hello.Cursor, Install: hello.Install, Count: hello.Count,
 		Address: c.peer.String(), Compression: hello.Zstd, SessionTime: t.SessionTime,
 	}
@@ -172,8 +172,11 @@ func checkHello(h *schemas.Hello) error {
 	return nil
 }
 
-// clip bounds what a device says of itself: words for support, nothing more.
-func clip(s string) string {
-	const most = 64
+// maxWord bounds, in bytes, what a device says of itself: words for support,
+// nothing more.
+const maxWord = 64
+
+// clip cuts a text to so many bytes, never within a character.
+func clip(s string, most int) string {
 	return strings.ToValidUTF8(s[:min(len(s), most)], "")
 }

@@ -58,9 +58,9 @@ func (r *ackReport) logged(_ schemas.Position, err error) {
 // disconnected is the end that is owed; its counts are filled in when it is
 // reported.
 func (c *conn) disconnected(r schemas.Reason, detail string) *schemas.Event {
-	const mostDetail = 200
+	const mostDetail = 200 // as the schema says
 	e := c.event(schemas.Kind_KIND_DISCONNECTED)
-	e.Disconnected = &schemas.Disconnected{Reason: r, Detail: detail[:min(len(detail), mostDetail)]}
+	e.Disconnected = &schemas.Disconnected{Reason: r, Detail: clip(detail, mostDetail)}
 	return e
 }
 
@@ -73,12 +73,13 @@ func (c *conn) reportEnd() {
 		d.Cursor, d.Received = c.acks.cursor, c.acks.received
 	}
 	r := &endReport{c, c.end}
+	c.gate.ends.Add(1)
 	if err := c.gate.cfg.Facts.Report(c.end, nil, false, r.logged); err != nil {
 		c.gate.owing.add(c)
+		c.gate.ends.Add(-1)
 		return
 	}
 	c.end = nil
-	c.gate.ends.Add(1)
 }
 
 type endReport struct {
