@@ -63,7 +63,7 @@ func BenchmarkIdle(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer nc.Close()
+		b.Cleanup(func() { nc.Close() })
 		part := make([]byte, 1024)
 		n, _ := nc.Read(part)
 		h, _, _, err := wire.Next(part[:n], 1024)

@@ -8,6 +8,11 @@ import (
 // ErrShort says that the buffer ends before the frame does: read more.
 var ErrShort = errors.New("frame is not complete yet")
 
+// Each error names the bytes that were wrong and what is supported, because it
+// is read by the person who writes the other side. The reason that goes on the
+// wire follows from the type: VersionError unknown_version, FlagError
+// unknown_flag, TooLargeError frame_too_large, all others bad_frame.
+
 // VersionError is a header of a version other than [Version].
 type VersionError struct{ Version uint8 }
 

@@ -13,6 +13,10 @@ func AppendFrame(dst []byte, h Header, prefix, body []byte) []byte {
 	return append(dst, body...)
 }
 
+// The functions below exist for what one side writes often or easily gets
+// wrong: they know which prefix belongs to which frame. All of them append to
+// dst and allocate only where it is too small.
+
 // AppendPush appends a push frame; h.Kind is filled in.
 func AppendPush(dst []byte, h Header, p PushPrefix, body []byte) []byte {
 	h.Kind = KindPush

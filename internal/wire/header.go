@@ -21,6 +21,9 @@ type Header struct {
 	Trace    [16]byte // W3C trace id; zero where there is none
 }
 
+// Append and ParseHeader are symmetric: what one writes, the other reads back
+// field by field. Neither takes memory.
+
 // Append appends the 40 bytes of h. The reserved bytes are 0.
 func (h Header) Append(dst []byte) []byte {
 	dst = append(dst, h.Version, byte(h.Kind))
@@ -57,7 +60,8 @@ func ParseHeader(b []byte, maxBody uint32) (Header, error) {
 }
 
 // checkHeader judges each field as soon as its bytes are there, in their order
-// on the wire.
+// on the wire. The order matters: a header of another version may mean anything
+// from its second byte on, so only its version is named.
 func checkHeader(b []byte, maxBody uint32) error {
 	n := len(b)
 	if n >= 1 && b[0] != Version {

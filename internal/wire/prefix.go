@@ -9,6 +9,9 @@ const (
 	AckBodySize      = 16
 )
 
+// The prefix is never compressed, so that a gate reads position, sequence and
+// tries without touching the application's bytes.
+
 // PrefixSize is the bytes between the header and the body: a [PushPrefix] on
 // every push and on a response of an application's family, an [UplinkPrefix]
 // on a request of an application's family, nothing on the rest.

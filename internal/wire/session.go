@@ -21,6 +21,9 @@ const (
 	CmdError     uint16 = 0x0a00 // push of the gate: Error
 )
 
+// A number is never used for another command again. 0x0b00 and above are free;
+// a gate answers them with the status unknown_command, a device ignores them.
+
 // SessionCommand is the word of a command of family 0: "login".
 func SessionCommand(command uint16) string {
 	switch command {
