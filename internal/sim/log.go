@@ -73,6 +73,9 @@ func (f fact) logged() {
 func (w *world) append(e *schemas.Event) {
 	w.clock += tick
 	at := w.clock
+	if !w.calm && w.trouble.has(crookedClock) && w.rnd.IntN(16) == 0 {
+		at -= int64(w.rnd.IntN(2000)) * 1000 // another broker leads, and its clock is behind
+	}
 	w.log = append(w.log, record{at, e})
 	if w.show {
 		w.say("      @%d %s", len(w.log)-1, describe(e))

@@ -33,6 +33,7 @@ const (
 	cancels
 	crashes
 	smallFrames
+	crookedClock
 	idle // time passes
 )
 
