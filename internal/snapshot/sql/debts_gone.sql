@@ -1,4 +1,12 @@
 -- All devices' debts of pushes that have ended for everybody.
-DELETE FROM debts t
-USING unnest($2::text[], $3::text[], $4::bigint[]) AS n(app, user_name, position)
-WHERE t.partition = $1 AND t.app = n.app AND t.user_name = n.user_name AND t.position = n.position
+DELETE FROM debts
+WHERE ctid = ANY (ARRAY(
+    SELECT r.ctid
+    FROM unnest($2::text[], $3::text[], $4::bigint[]) AS n(app, user_name, position)
+    CROSS JOIN LATERAL (
+        SELECT t.ctid
+        FROM debts t
+        WHERE t.partition = $1 AND t.app = n.app AND t.user_name = n.user_name AND t.position = n.position
+        OFFSET 0
+    ) r
+))

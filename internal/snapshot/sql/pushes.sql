@@ -2,7 +2,17 @@
 -- that say the same already are not written.
 UPDATE pending_pushes t
 SET (ask, class, delivered, unconfirmed) = (n.ask, n.class, n.delivered, n.unconfirmed)
-FROM unnest($2::text[], $3::text[], $4::bigint[], $5::integer[], $6::integer[], $7::boolean[], $8::boolean[])
-    AS n(app, user_name, position, ask, class, delivered, unconfirmed)
-WHERE t.partition = $1 AND t.app = n.app AND t.user_name = n.user_name AND t.position = n.position
-    AND (t.ask, t.class, t.delivered, t.unconfirmed) IS DISTINCT FROM (n.ask, n.class, n.delivered, n.unconfirmed)
+FROM (
+    SELECT r.ctid AS at, i.*
+    FROM unnest($2::text[], $3::text[], $4::bigint[], $5::integer[], $6::integer[], $7::boolean[], $8::boolean[])
+        AS i(app, user_name, position, ask, class, delivered, unconfirmed)
+    CROSS JOIN LATERAL (
+        SELECT p.ctid
+        FROM pending_pushes p
+        WHERE p.partition = $1 AND p.app = i.app AND p.user_name = i.user_name AND p.position = i.position
+            AND (p.ask, p.class, p.delivered, p.unconfirmed) IS DISTINCT FROM (i.ask, i.class, i.delivered, i.unconfirmed)
+        OFFSET 0
+    ) r
+    OFFSET 0
+) n
+WHERE t.ctid = n.at
