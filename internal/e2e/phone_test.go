@@ -25,6 +25,7 @@ type phone struct {
 	connects int
 	gaps     []client.Gap
 	lost     []error // why connections ended
+	at       bool    // the application works on a push
 }
 
 func (p *phone) name() string { return p.user + "/" + p.device }
@@ -126,3 +127,40 @@ func (p *phone) awaitPushes(t testing.TB, n int) []client.Push {
 	p.await(t, fmt.Sprintf("push %d at %s", n, p.name()), func() bool { return len(p.got()) >= n })
 	return p.got()
 }
+
+// slowly is an application that works on a push until the channel is closed.
+func (p *phone) slowly(done <-chan struct{}) func(context.Context, client.Push) error {
+	return func(ctx context.Context, push client.Push) error {
+		p.work(true)
+		defer p.work(false)
+		select {
+		case <-done:
+			return p.handle(ctx, push)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (p *phone) work(at bool) {
+	p.mu.Lock()
+	p.at = at
+	p.mu.Unlock()
+	p.ring()
+}
+
+func (p *phone) working() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.at
+}
+
+// ends of the phone's connections.
+func (p *phone) ends() []error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lost[:len(p.lost):len(p.lost)]
+}
+
+// turnedAway is how many tries ended before they were a connection.
+func (p *phone) turnedAway() int { return len(p.ends()) - p.times() }

@@ -83,6 +83,15 @@ func (c *coverage) calm() {
 	}
 }
 
+// cut breaks the connection there is.
+func (c *coverage) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for r := range c.conns {
+		r.shut()
+	}
+}
+
 // enter takes the coverage away until leave.
 func (c *coverage) enter() {
 	c.mu.Lock()

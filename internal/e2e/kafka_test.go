@@ -1,0 +1,162 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"waybill/client"
+	"waybill/internal/eventlog"
+)
+
+// TestKafkaAway: while the log is away nothing is accepted, nobody logs in and
+// every connection stays; when it is back everybody goes on where they were.
+func TestKafkaAway(t *testing.T) {
+	w := start(t, config(t))
+	slow := make(chan struct{}) // the application works on its first push across the outage
+	busy := &phone{user: "busy", device: "phone"}
+	busy.start(t, w, func(c *client.Config) { c.Handler = busy.slowly(slow) })
+	idle := w.phone("idle", "phone")
+	w.awaitConnected(busy, idle)
+	first := w.push(request{User: "busy"})
+	busy.await(t, "the handler to work", func() bool { return busy.working() })
+
+	if err := w.StopKafka(); err != nil {
+		t.Fatal(err)
+	}
+	close(slow)
+	busy.awaitPushes(t, 1) // acknowledged to a gate that cannot report it
+	var g errgroup.Group
+	g.Go(func() error { return idle.client.Send(t.Context(), 10, 1, []byte("from the outage")) })
+	w.awaitRefusal("idle")
+	late := w.phone("late", "phone")
+	late.await(t, "a login to be turned away", func() bool { return late.turnedAway() > 0 })
+	if late.online() {
+		t.Error("a phone has logged in while the log was away")
+	}
+
+	if err := w.StartKafka(); err != nil {
+		t.Fatal(err)
+	}
+	w.awaitConnected(late)
+	if err := g.Wait(); err != nil {
+		t.Errorf("the uplink of the outage: %v", err)
+	}
+	if u := w.readUplinks(1); u[0].value != "from the outage" {
+		t.Errorf("the uplink is %q", u[0].value)
+	}
+	poll(t, "a push to be accepted again", func() error { return w.pushed(t.Context(), request{User: "idle", PushID: "again"}) })
+	idle.await(t, "the push after the outage", func() bool {
+		return slices.ContainsFunc(idle.got(), func(p client.Push) bool { return string(p.Body) == `"hello"` })
+	})
+	id := first.id(t, 0)
+	w.books.await(t, "the cursor of the outage to be reported", func(l *ledger) bool {
+		_, x := l.byID(id)
+		return x != nil && delivered(x.whole) && l.unended == 0
+	})
+	for _, p := range []*phone{busy, idle} {
+		if n := p.times(); n != 1 || !p.online() {
+			t.Errorf("%s has connected %d times (%v), want its first connection to live", p.name(), n, p.ends())
+		}
+	}
+}
+
+// TestPartitionAway: one partition of the log fails, and only its users notice.
+func TestPartitionAway(t *testing.T) {
+	cfg := config(t)
+	cfg.Faults = new(eventlog.Faults)
+	w := start(t, cfg)
+	here, there := w.twoPartitions()
+	a, b := w.phone(here, "phone"), w.phone(there, "phone")
+	w.awaitConnected(a, b)
+	w.awaitDelivered()
+	handedA, handedB := len(a.got()), len(b.got())
+
+	cfg.Faults.Fail(eventlog.EventsTopic, w.partitionOf(here), errors.New("the partition has no leader"))
+	w.awaitRefusal(here)
+	w.push(request{User: there})
+	resp, body, err := w.post(t.Context(), request{Users: []string{here, there}, Family: 7, JSON: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var both answer
+	if err := json.Unmarshal(body, &both); err != nil || resp.StatusCode != http.StatusMultiStatus ||
+		both.Pushes[0].Status != "busy" || both.Pushes[1].Status != "accepted" {
+		t.Errorf("a push to both: %s: %s; want 207, busy and accepted", resp.Status, body)
+	}
+	b.awaitPushes(t, handedB+2)
+
+	cfg.Faults.Clear()
+	poll(t, "a push to be accepted again", func() error { return w.pushed(t.Context(), request{User: here}) })
+	a.awaitPushes(t, handedA+1)
+	w.awaitDelivered()
+	for _, p := range []*phone{a, b} {
+		if n := p.times(); n != 1 || !p.online() {
+			t.Errorf("%s has connected %d times (%v), want its first connection to live", p.name(), n, p.ends())
+		}
+	}
+}
+
+// awaitRefusal waits until a push is refused at once: surely not in the log.
+// Calls before that one may end in doubt.
+func (w *world) awaitRefusal(user string) {
+	w.t.Helper()
+	var g errgroup.Group
+	defer func() { _ = g.Wait() }()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	defer cancel()
+	g.Go(func() error { return w.pushed(ctx, request{User: user}) })
+	poll(w.t, "a push to be refused", func() error {
+		resp, b, err := w.post(ctx, request{User: user, Family: 7, JSON: 1})
+		if err != nil {
+			return err
+		}
+		if resp.StatusCode != http.StatusServiceUnavailable {
+			return errors.New(resp.Status + ": " + string(b))
+		}
+		if resp.Header.Get("Retry-After") == "" {
+			w.t.Errorf("a refusal has no Retry-After: %s", b)
+		}
+		return nil
+	})
+}
+
+// pushed pushes once and says whether it was accepted.
+func (w *world) pushed(ctx context.Context, r request) error {
+	r.Family, r.JSON = 7, "hello"
+	resp, b, err := w.post(ctx, r)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusAccepted {
+		return errors.New(resp.Status + ": " + string(b))
+	}
+	return nil
+}
+
+// twoPartitions finds two users whose keys lie in different partitions: each
+// has been pushed to.
+func (w *world) twoPartitions() (string, string) {
+	w.t.Helper()
+	const first = "user-0"
+	w.push(request{User: first})
+	for _, other := range []string{"user-1", "user-2", "user-3", "user-4", "user-5", "user-6", "user-7", "user-8"} {
+		w.push(request{User: other, TTL: seconds(0)})
+		if w.partitionOf(other) != w.partitionOf(first) {
+			return first, other
+		}
+	}
+	w.t.Fatal("all users are in one partition")
+	return "", ""
+}
+
+// awaitDelivered waits until no push is without an outcome.
+func (w *world) awaitDelivered() {
+	w.t.Helper()
+	w.books.await(w.t, "all outcomes", func(l *ledger) bool { return l.unended == 0 })
+}
