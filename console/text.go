@@ -98,3 +98,17 @@ func (l *Line) Why() string {
 	}
 	return strings.Join(parts, ": ")
 }
+
+// Mark is the line's class on the page, which colors its dot.
+func (l *Line) Mark() string {
+	switch kind, _, _ := strings.Cut(l.Kind, " "); {
+	case l.Class != "":
+		return l.Class
+	case kind == "connected":
+		return "joined"
+	case !l.isHop:
+		return "left"
+	default:
+		return kind
+	}
+}

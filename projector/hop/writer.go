@@ -46,14 +46,15 @@ func newWriter(db driver.Conn) *writer {
 }
 
 // try inserts the rows of a cut, all or an error. A table that has them already
-// ignores them.
+// ignores them. Whoever sees a hop sees the connects and disconnects before it:
+// they go first.
 func (w *writer) try(ctx context.Context, token string, r *rows) error {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	if err := w.hops.insert(ctx, w.db, token, r.hops); err != nil {
+	if err := w.connections.insert(ctx, w.db, token, r.connections); err != nil {
 		return err
 	}
-	if err := w.connections.insert(ctx, w.db, token, r.connections); err != nil {
+	if err := w.hops.insert(ctx, w.db, token, r.hops); err != nil {
 		return err
 	}
 	return w.pushes.insert(ctx, w.db, token, r.pushes)
