@@ -30,7 +30,7 @@ GO_BUILD := go build -trimpath -buildvcs=false
 help: ## Explain the targets (the default)
 	@echo "Waybill: make TARGET"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "Tools and engines are fetched once into $(CACHE)."
 
@@ -106,7 +106,11 @@ generate: $(GENERATORS) ## Generate the code of schemas/
 	cd schemas && PATH="$(dir $(PROTOC_GO)):$(dir $(PROTOC_VT)):$$PATH" $(BUF) generate
 
 .PHONY: bench
-bench: ## Run the packages' benchmarks into docs/benchmarks/ (BENCHTIME=1s)
+bench: build ## Measure Waybill from outside into docs/benchmarks/push.md (six minutes)
+	bin/waybill load bench --out docs/benchmarks/push.md
+
+.PHONY: bench-packages
+bench-packages: ## Run the packages' benchmarks into docs/benchmarks/ (BENCHTIME=1s)
 	.ci/bench $(BENCHOUT) $(BENCHTIME)
 
 ##### Tools

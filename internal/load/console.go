@@ -36,7 +36,7 @@ func get(ctx context.Context, u string, into any) error {
 		return fmt.Errorf("read the answer: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return &statusError{resp.StatusCode, fmt.Sprintf("%s answered %s: %s", u, resp.Status, bytes.TrimSpace(b))}
+		return fmt.Errorf("%s answered %s: %s", u, resp.Status, bytes.TrimSpace(b))
 	}
 	if err := json.Unmarshal(b, into); err != nil {
 		return fmt.Errorf("decode the answer of %s: %w", u, err)
@@ -44,19 +44,14 @@ func get(ctx context.Context, u string, into any) error {
 	return nil
 }
 
-type statusError struct {
-	code int
-	text string
-}
-
-func (e *statusError) Error() string { return e.text }
-
-// funnel is what is taken of the console's answer.
+// funnel is what is taken of the console's answer: a push has ended when it has
+// an outcome.
 type funnel struct{ accepted, ended uint64 }
 
 // awaitFunnel waits until each accepted push of the run has an outcome.
 func (s *Session) awaitFunnel(ctx context.Context, p *pushes, since time.Time) error {
-	ctx = withPatience(ctx)
+	ctx, cancel := withPatience(ctx)
+	defer cancel()
 	var f funnel
 	for {
 		var err error
@@ -79,10 +74,15 @@ func (s *Session) awaitFunnel(ctx context.Context, p *pushes, since time.Time) e
 func (s *Session) askFunnel(ctx context.Context, label string, since time.Time) (funnel, error) {
 	q := url.Values{"label": {label}, "from": {since.Add(-time.Minute).UTC().Format(time.RFC3339)}}
 	var answer struct {
-		Total struct{ Accepted, Ended uint64 } `json:"total"`
+		Total   struct{ Accepted uint64 } `json:"total"`
+		Endings []struct{ Count uint64 }  `json:"endings"`
 	}
 	err := get(ctx, "http://"+s.cfg.Console+"/v1/funnel?"+q.Encode(), &answer)
-	return funnel{answer.Total.Accepted, answer.Total.Ended}, err
+	f := funnel{accepted: answer.Total.Accepted}
+	for _, e := range answer.Endings {
+		f.ended += e.Count
+	}
+	return f, err
 }
 
 // probe pushes now and then and looks until the push's first hop is found; the

@@ -149,26 +149,19 @@ func (f *fleet) attach(d *device, fd int) {
 
 // park drops every connection; the devices stay away until connect.
 func (f *fleet) park() {
-	done := make(chan struct{})
-	f.poller.do(func() {
-		defer close(done)
+	f.ask(func() {
 		f.parked = true
 		for _, d := range f.devices {
-			if d.sock != nil {
+			if d.retryAt = 0; d.sock != nil {
 				d.sock.end(errParked)
 			}
 		}
 		f.parked = false
 	})
-	<-done
 }
 
 // begin lets a run see the pushes from now on; nil ends that.
-func (f *fleet) begin(t *traffic) {
-	done := make(chan struct{})
-	f.poller.do(func() { f.current = t; close(done) })
-	<-done
-}
+func (f *fleet) begin(t *traffic) { f.ask(func() { f.current, f.from = t, 0 }) }
 
 // ask runs what reads or writes the devices' state and waits for it.
 func (f *fleet) ask(what func()) {

@@ -40,8 +40,9 @@ type poller struct {
 	socks map[int]*sock // owned by run
 	buf   []byte        // owned by run
 
-	mu   sync.Mutex
-	todo []func() // guarded by mu
+	mu     sync.Mutex
+	todo   []func() // guarded by mu
+	closed bool     // guarded by mu: event may be somebody else's by now
 }
 
 // sock is one non-blocking connection, owned by its poller.
@@ -77,18 +78,21 @@ func (p *poller) control(op, fd int, events uint32) error {
 	return nil
 }
 
-// do lets f run in the poller's goroutine.
+// do lets f run in the poller's goroutine, unless that has ended.
 func (p *poller) do(f func()) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.todo = append(p.todo, f)
-	first := len(p.todo) == 1
-	p.mu.Unlock()
-	if first {
+	if len(p.todo) == 1 {
 		p.wake()
 	}
 }
 
+// wake ends the wait. The caller holds mu.
 func (p *poller) wake() {
+	if p.closed {
+		return
+	}
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
 	_, _ = unix.Write(p.event, one[:]) // fails only when it is awake already
@@ -97,7 +101,7 @@ func (p *poller) wake() {
 // run handles events until ctx ends, then closes every socket.
 func (p *poller) run(ctx context.Context) error {
 	defer p.close()
-	defer context.AfterFunc(ctx, p.wake)()
+	defer context.AfterFunc(ctx, func() { p.do(func() {}) })()
 	events := make([]unix.EpollEvent, 512)
 	var ticked int64
 	for ctx.Err() == nil {
@@ -121,6 +125,9 @@ func (p *poller) close() {
 	for _, s := range p.socks {
 		unix.Close(s.fd)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
 	unix.Close(p.epoll)
 	unix.Close(p.event)
 }

@@ -47,7 +47,9 @@ func (s *Session) Push(ctx context.Context) (Run, error) {
 		return run, err
 	}
 	stopped := time.Now()
-	arrived := poll(withPatience(ctx), p.ledger.here)
+	waiting, cancel := withPatience(ctx)
+	defer cancel()
+	arrived := poll(waiting, p.ledger.here)
 	run.Drain = time.Since(stopped).Seconds()
 	run.Accepted, run.Refused, run.Unknown = p.ledger.accepted.Load(), p.ledger.refused.Load(), p.ledger.unknown.Load()
 	s.fleet.ask(func() { err = p.ledger.check() })

@@ -35,7 +35,9 @@ func (s *Session) comeBack(ctx context.Context, p *pushes) (run Run, err error) 
 	if err := s.fleet.connect(ctx, 0, len(s.fleet.devices)); err != nil {
 		return run, err
 	}
-	arrived := poll(withPatience(ctx), p.ledger.here)
+	waiting, cancel := withPatience(ctx)
+	defer cancel()
+	arrived := poll(waiting, p.ledger.here)
 	run.Seconds = time.Since(began).Seconds()
 	used := s.procs.usage().since(before)
 	s.fleet.ask(func() {

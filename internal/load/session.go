@@ -147,8 +147,6 @@ func (u usage) per10k(messages float64) map[string]float64 {
 	return p
 }
 
-func withPatience(ctx context.Context) context.Context {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	context.AfterFunc(ctx, cancel)
-	return ctx
+func withPatience(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, patience)
 }

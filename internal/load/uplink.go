@@ -82,8 +82,10 @@ func (s *Session) Uplinks(ctx context.Context) (Run, error) {
 	flying := 0
 	s.fleet.ask(func() { s.fleet.onUplink = nil })
 	ended := time.Now()
-	err = poll(withPatience(ctx), func() bool {
-		s.fleet.ask(func() { flying = s.fleet.flying() })
+	waiting, cancel := withPatience(ctx)
+	defer cancel()
+	err = poll(waiting, func() bool {
+		s.fleet.ask(func() { flying = s.fleet.flyingNow() })
 		return flying == 0
 	})
 	run.Drain = time.Since(ended).Seconds()
@@ -113,8 +115,8 @@ func (s *Session) startUplinks(m *meter) {
 	})
 }
 
-// flying counts uplinks on their way.
-func (f *fleet) flying() (n int) {
+// flyingNow counts uplinks on their way.
+func (f *fleet) flyingNow() (n int) {
 	for _, d := range f.devices {
 		n += len(d.flying)
 	}
