@@ -20,7 +20,7 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-//go:embed clickhouse/*.sql all:postgres
+//go:embed clickhouse/*.sql postgres/*.sql
 var files embed.FS
 
 // ClickHouse brings the database that db is connected to up to the newest
