@@ -71,6 +71,7 @@ func (o *owner) run(ctx context.Context) error {
 		batches := o.p.Batches()
 		if o.out.full() {
 			batches = nil // reading on would only pile up more
+			o.p.Alive()   // it waits for the log, it is not stuck
 		}
 		select {
 		case b, ok := <-batches:

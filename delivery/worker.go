@@ -134,10 +134,26 @@ func (w *Worker) serve(ctx context.Context, p *eventlog.Partition) error {
 	if err := p.Start(snap.Next, snap.Serials); err != nil {
 		return fmt.Errorf("start partition %d: %w", p.Number(), err)
 	}
+	if err := notBeyond(ctx, p, snap.Next); err != nil {
+		return err
+	}
 	o := w.newOwner(p, snap, log)
 	defer o.stop()
 	log.Info("partition assigned", "users", len(snap.State.Users), "from", snap.Next)
 	return o.run(ctx)
+}
+
+// notBeyond refuses a snapshot of another log: it is of a longer one than this,
+// which has begun anew. The projector will find out and drop the rows.
+func notBeyond(ctx context.Context, p *eventlog.Partition, next int64) error {
+	end, err := p.End(ctx)
+	if err != nil {
+		return fmt.Errorf("find the end of partition %d: %w", p.Number(), err)
+	}
+	if next > end {
+		return fmt.Errorf("the snapshot of partition %d is as of offset %d, the log ends at %d: claiming nothing until the projector has begun anew", p.Number(), next, end)
+	}
+	return nil
 }
 
 // reclaimAfter is how long an overtaken worker that is still assigned waits

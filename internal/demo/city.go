@@ -106,36 +106,43 @@ func (c *city) day(ctx context.Context) error {
 	if err := c.printSurvivor(ctx); err != nil {
 		return err
 	}
-	if f.open() != 0 || f.Accepted != c.counts.accepted.Load() {
+	if f.open() != 0 || f.Total.Accepted != c.counts.accepted.Load() {
 		return fmt.Errorf("the books do not balance: %d accepted by the call, %d in the funnel, %d of them without an outcome",
-			c.counts.accepted.Load(), f.Accepted, f.open())
+			c.counts.accepted.Load(), f.Total.Accepted, f.open())
 	}
 	return nil
 }
 
 // funnel is the console's answer, as far as the demo needs it.
 type funnel struct {
-	Accepted, Dispatched, Sent, Delivered int64
-	Endings                               []ending
+	Total   struct{ Accepted int64 }
+	Endings []ending
 }
 
 type ending struct {
 	Class, Reason string
-	Pushes        int64
+	Count         int64
 }
 
 func (f funnel) class(name string) (n int64) {
 	for _, e := range f.Endings {
 		if e.Class == name {
-			n += e.Pushes
+			n += e.Count
 		}
 	}
 	return n
 }
 
+// classes of outcomes, in the order of the report.
+var classes = [...]string{"delivered", "withdrawn", "lost", "unconfirmed"}
+
 // open is how many accepted pushes have no outcome.
 func (f funnel) open() int64 {
-	return f.Accepted - f.class("delivered") - f.class("withdrawn") - f.class("lost") - f.class("unconfirmed")
+	n := f.Total.Accepted
+	for _, class := range classes {
+		n -= f.class(class)
+	}
+	return n
 }
 
 // settle waits until the funnel knows an outcome of every push.
@@ -145,7 +152,7 @@ func (c *city) settle(ctx context.Context) (f funnel, err error) {
 	t := time.NewTicker(250 * time.Millisecond)
 	defer t.Stop()
 	for {
-		if f, err = c.funnel(ctx); err == nil && f.open() == 0 && f.Accepted == c.counts.accepted.Load() {
+		if f, err = c.funnel(ctx); err == nil && f.open() == 0 && f.Total.Accepted == c.counts.accepted.Load() {
 			return f, nil
 		}
 		select {

@@ -46,9 +46,9 @@ func (n *counts) print(out io.Writer, f funnel, status string) {
 	row("locations acknowledged", n.reports.Load(), "each is in the log")
 	row("locations read by the app", n.locations.Load(), "from the uplink topic")
 	fmt.Fprintln(out, "Offers")
-	row("accepted", f.Accepted, "by POST /v1/pushes")
+	row("accepted", f.Total.Accepted, "by POST /v1/pushes")
 	row("written a second time", n.again.Load(), "after a tunnel, handled once all the same")
-	for _, class := range []string{"delivered", "withdrawn", "lost", "unconfirmed"} {
+	for _, class := range classes {
 		row(class, f.class(class), reasons(f, class))
 	}
 	row("without an outcome", f.open(), "")
@@ -58,8 +58,8 @@ func (n *counts) print(out io.Writer, f funnel, status string) {
 func reasons(f funnel, class string) string {
 	var all []string
 	for _, e := range f.Endings {
-		if e.Class == class && e.Pushes > 0 {
-			all = append(all, fmt.Sprintf("%s %d", e.Reason, e.Pushes))
+		if e.Class == class && e.Count > 0 {
+			all = append(all, fmt.Sprintf("%s %d", e.Reason, e.Count))
 		}
 	}
 	return strings.Join(all, ", ")
