@@ -55,7 +55,8 @@ type ending struct {
 	class   schemas.Class
 	reason  schemas.Reason
 	attempt uint32
-	// Whether it reached the steps between accepted and its end.
+	// Whether it reached the steps between accepted and its end. A later one
+	// implies the earlier: a gate that dies takes its last facts along.
 	dispatched, sent bool
 }
 
@@ -149,10 +150,9 @@ func (l *ledger) outcome(e *schemas.Event) {
 		x = &entry{devices: make(map[string][]ending)} // of nothing: the checks find it
 		l.pushes[place{strings.Clone(e.User), b.Position}] = x
 	}
-	end := ending{
-		class: b.Class, reason: b.Reason, attempt: b.Attempt,
-		dispatched: b.Steps.GetDispatched() != 0, sent: b.Steps.GetSent() != 0,
-	}
+	end := ending{class: b.Class, reason: b.Reason, attempt: b.Attempt}
+	end.sent = b.Steps.GetSent() != 0 || b.Class == schemas.Class_CLASS_DELIVERED || b.Reason == schemas.Reason_REASON_SENT_UNACKED
+	end.dispatched = b.Steps.GetDispatched() != 0 || end.sent || b.Class == schemas.Class_CLASS_UNCONFIRMED
 	if e.Device != "" {
 		name := strings.Clone(e.Device)
 		x.devices[name] = append(x.devices[name], end)

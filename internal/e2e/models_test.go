@@ -9,21 +9,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"waybill/console"
 	"waybill/internal/app"
 	"waybill/internal/eventlog"
 	"waybill/internal/snapshot"
 	"waybill/migrations"
 	"waybill/schemas"
 )
-
-// funnel is the console's answer.
-type funnel struct {
-	Accepted, Dispatched, Sent, Delivered int
-	Endings                               []struct {
-		Class, Reason string
-		Pushes        int
-	}
-}
 
 // checkFunnel: the console counts what the log says, step by step and reason by
 // reason.
@@ -33,6 +25,7 @@ func (s *storm) checkFunnel() {
 	s.books.look(func(l *ledger) {
 		c := s.tally(l)
 		want["accepted"], want["dispatched"], want["sent"] = len(l.order), c.dispatched, c.sent
+		want["in flight"] = l.unended
 		want["delivered"] = c.classes[schemas.Class_CLASS_DELIVERED]
 		for class, reasons := range c.why {
 			for reason, n := range reasons {
@@ -51,16 +44,17 @@ func (s *storm) checkFunnel() {
 
 // funnel counts everything of the app, as words.
 func (w *world) funnel() (map[string]int, error) {
-	var f funnel
+	var f console.Funnel
 	q := url.Values{"app": {w.App.Name}}
 	if err := w.getJSON("/v1/funnel?"+q.Encode(), &f); err != nil {
 		return nil, err
 	}
-	got := map[string]int{"accepted": f.Accepted, "dispatched": f.Dispatched, "sent": f.Sent, "delivered": f.Delivered}
+	got := map[string]int{
+		"accepted": int(f.Total.Accepted), "dispatched": int(f.Total.Dispatched), "sent": int(f.Total.Sent),
+		"delivered": int(f.Total.Delivered), "in flight": int(f.Total.InFlight),
+	}
 	for _, e := range f.Endings {
-		if e.Pushes > 0 {
-			got[e.Class+"/"+e.Reason] += e.Pushes
-		}
+		got[e.Class+"/"+e.Reason] += int(e.Count)
 	}
 	return got, nil
 }

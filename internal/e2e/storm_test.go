@@ -14,6 +14,7 @@ import (
 
 	"waybill/internal/app"
 	"waybill/internal/eventlog"
+	"waybill/schemas"
 )
 
 // How much there is of everything in the storm: 100 calls of 200 pushes, to
@@ -231,6 +232,10 @@ func (s *storm) checkOutcomes(l *ledger) {
 	for at, x := range l.pushes {
 		if len(x.whole) != 1 {
 			s.t.Errorf("push %v has %d outcomes as a whole: %v", at, len(x.whole), x.whole)
+			continue
+		}
+		if end := x.whole[0]; x.ttl > 10_000 && end.class != schemas.Class_CLASS_DELIVERED && end.reason != schemas.Reason_REASON_DUPLICATE {
+			s.t.Errorf("push %v could have lived for long and ended as %v", at, end)
 		}
 		for name, ends := range x.devices {
 			if len(ends) > 1 {
