@@ -27,13 +27,11 @@ type numbered struct {
 func (o *obeyer) add(cmd *schemas.Command) {
 	g, own := o.gate, o.gate.incarnation.Load()
 	switch {
-	case cmd.Gate != g.cfg.Number, cmd.Incarnation > own:
-		// Not ours to answer: a bounce would end the route of a newer life of this
-		// gate. That there is one is for waybill.gates to say. Before our own
-		// `started` this leaves everything out, and that record ends the old routes.
+	case cmd.Gate != g.cfg.Number, cmd.Incarnation != own:
+		// Not ours to answer: a bounce would end the route of another life of this
+		// gate. That there is a newer one is for waybill.gates to say, and our own
+		// `started` ends the routes of the older ones.
 		g.metrics.misdirected.Add(1)
-	case cmd.Incarnation < own:
-		g.bounce(cmd)
 	default:
 		o.order = append(o.order, numbered{cmd.Connection, len(o.order), cmd})
 	}
