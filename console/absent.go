@@ -44,8 +44,8 @@ func Absent(id schemas.ID, now, newest time.Time) Absence {
 	return Absence{Unknown, fmt.Sprintf("No message with this id is known. By its form it would be of %s UTC, which the history covers.", made.Format(time.DateTime))}
 }
 
-// madeAt is the time in an id of the form UUIDv7. An id that others made at
-// random looks like one now and then; a time in the future gives it away.
+// madeAt is the time in an id of the form UUIDv7. An id that others drew looks
+// like one now and then, and its time is any.
 func madeAt(id schemas.ID) (time.Time, bool) {
 	if id[6]>>4 != 7 || id[8]>>6 != 2 {
 		return time.Time{}, false

@@ -129,7 +129,7 @@ func (c *Console) absent(ctx context.Context, id schemas.ID) (answer, error) {
 	return a, nil
 }
 
-// known refuses parameters that mean nothing: a misspelt filter would answer
+// known refuses parameters that mean nothing: a filter with a typo would answer
 // another question.
 func known(values url.Values, names ...string) error {
 	for name := range values {

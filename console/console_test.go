@@ -169,7 +169,7 @@ func (d *desk) get(path, accept string, enough func(status int, body string) boo
 
 func (d *desk) once(ctx context.Context, path, accept string) (int, string) {
 	d.t.Helper()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, d.server.URL+path, nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, d.server.URL+path, http.NoBody)
 	d.must(err)
 	r.Header.Set("Accept", accept)
 	response, err := d.server.Client().Do(r)
