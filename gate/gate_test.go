@@ -305,8 +305,12 @@ func TestGateIsReplaced(t *testing.T) {
 	if after.Incarnation <= before.Incarnation || schemas.IDFrom(after.Session) != schemas.IDFrom(before.Session) {
 		t.Errorf("resumed as %v of incarnation %d after %v of %d", after.Session, after.Incarnation, before.Session, before.Incarnation)
 	}
+	// A command for the old life goes unanswered; one for an unknown connection
+	// of its own is bounced, and is the first bounce that comes.
 	w.tell(before, tellPush(1, 0, "late"))
-	if b := w.await(w.events, schemas.Kind_KIND_BOUNCED); b.Conn() != before.Conn() || b.Bounced.Position != 1 {
+	unknown := &schemas.Event{App: after.App, User: after.User, Device: after.Device, Gate: after.Gate, Incarnation: after.Incarnation, Connection: after.Connection + 99}
+	w.tell(unknown, tellPush(2, 1, "lost"))
+	if b := w.await(w.events, schemas.Kind_KIND_BOUNCED); b.Conn() != unknown.Conn() || b.Bounced.Position != 2 {
 		t.Errorf("bounced %v at %d", b.Conn(), b.Bounced.Position)
 	}
 	d.echo()

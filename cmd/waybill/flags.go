@@ -41,13 +41,17 @@ func runStages(ctx context.Context, log *slog.Logger, e engines, p process, make
 		Host:      host, Log: log, Meter: tel.Meter, OnStuck: exitStuck(log),
 	}
 	var running []*app.Running
+	defer func() {
+		for _, r := range running {
+			_ = r.Stop() // its error has been returned if it ended by itself
+		}
+	}()
 	for _, make := range makers {
 		s, err := make(base)
 		if err != nil {
 			return err
 		}
 		r := s.Start(context.WithoutCancel(ctx))
-		defer func() { _ = r.Stop() }()
 		running = append(running, r)
 		log.Info("stage started", "stage", s.Name)
 	}

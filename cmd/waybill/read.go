@@ -21,7 +21,7 @@ func (r reading) show(ctx context.Context, path string, query url.Values) error 
 	if len(query) > 0 {
 		u += "?" + query.Encode()
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("make the call: %w", err)
 	}

@@ -165,10 +165,11 @@ func (c *city) settle(ctx context.Context) (f funnel, err error) {
 
 func (c *city) funnel(ctx context.Context) (f funnel, err error) {
 	q := url.Values{"app": {c.cfg.App}, "label": {"offer"}, "from": {c.start.UTC().Format(time.RFC3339)}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.cfg.Console+"/v1/funnel?"+q.Encode(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.cfg.Console+"/v1/funnel?"+q.Encode(), http.NoBody)
 	if err != nil {
 		return f, fmt.Errorf("make call: %w", err)
 	}
 	req.Header.Set("Accept", "application/json")
-	return f, getJSON(req, http.StatusOK, &f)
+	err = getJSON(req, http.StatusOK, &f)
+	return f, err
 }

@@ -83,7 +83,7 @@ func (c *city) printSurvivor(ctx context.Context) error {
 }
 
 func (c *city) trace(ctx context.Context, id string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.cfg.Console+"/v1/traces/"+id, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.cfg.Console+"/v1/traces/"+id, http.NoBody)
 	if err != nil {
 		return "", fmt.Errorf("make call: %w", err)
 	}

@@ -73,7 +73,10 @@ func New(ctx context.Context, cfg Config) (*Telemetry, error) {
 	if err := t.trace(ctx, res); err != nil {
 		return nil, err
 	}
-	return t, t.listen(cfg, registry)
+	if err := t.listen(cfg, registry); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // trace exports spans when the standard variable names an endpoint.
