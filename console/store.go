@@ -163,6 +163,7 @@ func (s *store) trace(ctx context.Context, id schemas.ID) (Trace, error) {
 		return Trace{}, err
 	}
 	t := Tell(hops, connections)
+	t.only(id)
 	if t.Partial = partial; len(hops) == maxHops {
 		t.Partial = fmt.Sprintf("Only the first %d hops are shown.", maxHops)
 	}

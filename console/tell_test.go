@@ -235,3 +235,21 @@ func TestSpan(t *testing.T) {
 		}
 	}
 }
+
+// TestOnly: who asks for one push of a call to two sees that one, and how many
+// more there are.
+func TestOnly(t *testing.T) {
+	push := schemas.ID{15: 7}
+	trace := Trace{State: StateMixed, Messages: []Message{
+		{User: "u1", PushID: schemas.ID{15: 6}.String(), State: StateInFlight, Verdict: "waiting"},
+		{User: "u2", PushID: push.String(), State: "delivered", Verdict: "delivered"},
+	}}
+	trace.only(schemas.ID{15: 1})
+	if len(trace.Messages) != 2 || trace.Others != 0 {
+		t.Errorf("a trace id leaves %d messages and %d others, want 2 and 0", len(trace.Messages), trace.Others)
+	}
+	trace.only(push)
+	if len(trace.Messages) != 1 || trace.Messages[0].User != "u2" || trace.Others != 1 || trace.State != "delivered" {
+		t.Errorf("the push leaves %+v", trace)
+	}
+}

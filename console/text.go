@@ -11,6 +11,9 @@ import (
 func (t Trace) Text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "trace %s\n%s\n", t.ID, t.Verdict)
+	if t.Others > 0 {
+		fmt.Fprintf(&b, "(%s of the same call: look up the trace id)\n", count(t.Others, "other push"))
+	}
 	for i := range t.Messages {
 		m := &t.Messages[i]
 		fmt.Fprintf(&b, "\n%s\n", m.title())

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"slices"
 	"time"
 
 	"waybill/schemas"
@@ -14,8 +15,22 @@ type Trace struct {
 	// State is that of the message, or "mixed".
 	State    string    `json:"state"`
 	Messages []Message `json:"messages"`
+	// Others is how many more messages the trace has, where one push was asked for.
+	Others int `json:"others,omitempty"`
 	// Partial says what is missing from this answer; empty = nothing.
 	Partial string `json:"partial,omitempty"`
+}
+
+// only narrows the trace to the push with that id, if it has it: who asks for
+// one push of a call to many does not want the others.
+func (t *Trace) only(push schemas.ID) {
+	i := slices.IndexFunc(t.Messages, func(m Message) bool { return m.PushID == push.String() })
+	if i < 0 {
+		return
+	}
+	m := t.Messages[i]
+	t.Others = len(t.Messages) - 1
+	t.Messages, t.State, t.Verdict = []Message{m}, m.State, m.Verdict
 }
 
 // States of a message beside the classes of outcomes (delivered, withdrawn,

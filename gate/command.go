@@ -76,7 +76,7 @@ func (g *Gate) bounce(cmd *schemas.Command) {
 	e := &schemas.Event{
 		Kind: schemas.Kind_KIND_BOUNCED, TraceId: cmd.TraceId, ParentSpan: cmd.ParentSpan,
 		App: cmd.App, User: cmd.User, Device: cmd.Device, Session: cmd.Session, Time: g.now().UnixMicro(),
-		Bounced: &schemas.Bounced{Reason: schemas.Reason_REASON_UNKNOWN_CONNECTION, Attempt: cmd.Attempt, Dispatched: cmd.Time},
+		Bounced: &schemas.Bounced{Reason: schemas.Reason_REASON_UNKNOWN_CONNECTION, Attempt: cmd.Attempt, Dispatched: cmd.Time, DispatchedBy: cmd.Node},
 	}
 	e.SetConn(cmd.Conn())
 	if cmd.Kind == schemas.CommandKind_COMMAND_KIND_PUSH {

@@ -133,6 +133,7 @@ func (c *conn) reportSent(cmds []*schemas.Command) {
 	for _, cmd := range cmds {
 		e.TraceId, e.ParentSpan, e.Node = cmd.TraceId, cmd.ParentSpan, ""
 		s.Position, s.PushId, s.Attempt, s.Dispatched = cmd.Position, cmd.PushId, cmd.Attempt, cmd.Time
+		s.DispatchedBy = cmd.Node
 		if err := c.gate.cfg.Facts.Report(e, nil, false, nil); err != nil {
 			c.gate.metrics.sentDropped.Add(1)
 		}

@@ -1099,7 +1099,8 @@ type Sent struct {
 	Position      uint64                 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
 	PushId        []byte                 `protobuf:"bytes,2,opt,name=push_id,json=pushId,proto3" json:"push_id,omitempty"`
 	Attempt       uint32                 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	Dispatched    int64                  `protobuf:"varint,4,opt,name=dispatched,proto3" json:"dispatched,omitempty"` // the command's time
+	Dispatched    int64                  `protobuf:"varint,4,opt,name=dispatched,proto3" json:"dispatched,omitempty"`                        // the command's time
+	DispatchedBy  string                 `protobuf:"bytes,5,opt,name=dispatched_by,json=dispatchedBy,proto3" json:"dispatched_by,omitempty"` // the command's node
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1162,6 +1163,13 @@ func (x *Sent) GetDispatched() int64 {
 	return 0
 }
 
+func (x *Sent) GetDispatchedBy() string {
+	if x != nil {
+		return x.DispatchedBy
+	}
+	return ""
+}
+
 // Bounced: the gate could not obey a command.
 type Bounced struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1170,6 +1178,7 @@ type Bounced struct {
 	PushId        []byte                 `protobuf:"bytes,3,opt,name=push_id,json=pushId,proto3" json:"push_id,omitempty"`
 	Attempt       uint32                 `protobuf:"varint,4,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	Dispatched    int64                  `protobuf:"varint,5,opt,name=dispatched,proto3" json:"dispatched,omitempty"`
+	DispatchedBy  string                 `protobuf:"bytes,6,opt,name=dispatched_by,json=dispatchedBy,proto3" json:"dispatched_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1237,6 +1246,13 @@ func (x *Bounced) GetDispatched() int64 {
 		return x.Dispatched
 	}
 	return 0
+}
+
+func (x *Bounced) GetDispatchedBy() string {
+	if x != nil {
+		return x.DispatchedBy
+	}
+	return ""
 }
 
 // Acked belongs to a connection: it covers every push up to the cursor.
@@ -2811,14 +2827,15 @@ const file_event_proto_rawDesc = "" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12*\n" +
 	"\atraffic\x18\x03 \x01(\v2\x10.waybill.TrafficR\atraffic\x12\x16\n" +
 	"\x06cursor\x18\x04 \x01(\x04R\x06cursor\x12\x1a\n" +
-	"\breceived\x18\x05 \x01(\x04R\breceived\"u\n" +
+	"\breceived\x18\x05 \x01(\x04R\breceived\"\x9a\x01\n" +
 	"\x04Sent\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x17\n" +
 	"\apush_id\x18\x02 \x01(\fR\x06pushId\x12\x18\n" +
 	"\aattempt\x18\x03 \x01(\rR\aattempt\x12\x1e\n" +
 	"\n" +
 	"dispatched\x18\x04 \x01(\x03R\n" +
-	"dispatched\"\xa1\x01\n" +
+	"dispatched\x12#\n" +
+	"\rdispatched_by\x18\x05 \x01(\tR\fdispatchedBy\"\xc6\x01\n" +
 	"\aBounced\x12'\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x0f.waybill.ReasonR\x06reason\x12\x1a\n" +
 	"\bposition\x18\x02 \x01(\x04R\bposition\x12\x17\n" +
@@ -2826,7 +2843,8 @@ const file_event_proto_rawDesc = "" +
 	"\aattempt\x18\x04 \x01(\rR\aattempt\x12\x1e\n" +
 	"\n" +
 	"dispatched\x18\x05 \x01(\x03R\n" +
-	"dispatched\";\n" +
+	"dispatched\x12#\n" +
+	"\rdispatched_by\x18\x06 \x01(\tR\fdispatchedBy\";\n" +
 	"\x05Acked\x12\x16\n" +
 	"\x06cursor\x18\x01 \x01(\x04R\x06cursor\x12\x1a\n" +
 	"\breceived\x18\x02 \x01(\x04R\breceived\"^\n" +

@@ -1,6 +1,7 @@
 package hop
 
 import (
+	"cmp"
 	"encoding/binary"
 	"strconv"
 
@@ -100,7 +101,7 @@ func (r *rows) push(e *schemas.Event, at place, version uint8) *pushRow {
 func (r *rows) sent(e *schemas.Event, at place) {
 	b := e.Sent
 	push := schemas.IDFrom(b.GetPushId())
-	r.dispatched(e, at, b.GetDispatched()).of(b.GetPosition(), push, b.GetAttempt())
+	r.dispatched(e, at, b).of(b.GetPosition(), push, b.GetAttempt())
 	r.hop(e, at, rankSent).of(b.GetPosition(), push, b.GetAttempt())
 }
 
@@ -110,18 +111,23 @@ func (r *rows) bounced(e *schemas.Event, at place) {
 		return // the command was no push: the bounce is part of no message's way
 	}
 	push := schemas.IDFrom(b.GetPushId())
-	r.dispatched(e, at, b.GetDispatched()).of(b.GetPosition(), push, b.GetAttempt())
+	r.dispatched(e, at, b).of(b.GetPosition(), push, b.GetAttempt())
 	h := r.hop(e, at, rankBounced)
 	h.of(b.GetPosition(), push, b.GetAttempt())
 	h.reason = word(b.GetReason())
 }
 
-// dispatched is the hop before the gate's: the command's time is delivery's.
-// Which of its processes it was, the fact does not say.
-func (r *rows) dispatched(e *schemas.Event, at place, time int64) *hopRow {
+// dispatch is what a gate says of the command that it obeyed or bounced.
+type dispatch interface {
+	GetDispatched() int64
+	GetDispatchedBy() string
+}
+
+// dispatched is the hop before the gate's: its time and node are delivery's.
+func (r *rows) dispatched(e *schemas.Event, at place, d dispatch) *hopRow {
 	h := r.hop(e, at, rankDispatched)
-	h.kind, h.node, h.parentSpan = dispatched, "delivery", 0
-	if time != 0 {
+	h.kind, h.node, h.parentSpan = dispatched, cmp.Or(d.GetDispatchedBy(), "delivery"), 0
+	if time := d.GetDispatched(); time != 0 {
 		h.at = time
 	}
 	return h

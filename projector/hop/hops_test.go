@@ -46,7 +46,7 @@ func hopOf(kind string, rank uint8, change func(*hopRow)) hopRow {
 
 func dispatchedHop(attempt uint32) hopRow {
 	return hopOf("dispatched", rankDispatched, func(h *hopRow) {
-		h.position, h.push, h.attempt, h.at, h.node, h.parentSpan = 700, testPush, attempt, 4_000_000, "delivery", 0
+		h.position, h.push, h.attempt, h.at, h.node, h.parentSpan = 700, testPush, attempt, 4_000_000, "delivery-1@h", 0
 	})
 }
 
@@ -128,10 +128,10 @@ func pushTests() []kindTest {
 func gateTests() []kindTest {
 	return []kindTest{
 		{"sent", event(schemas.Kind_KIND_SENT, func(e *schemas.Event) {
-			e.Sent = &schemas.Sent{Position: 700, PushId: testPush[:], Attempt: 2, Dispatched: 4_000_000}
+			e.Sent = &schemas.Sent{Position: 700, PushId: testPush[:], Attempt: 2, Dispatched: 4_000_000, DispatchedBy: "delivery-1@h"}
 		}), rows{hops: []hopRow{dispatchedHop(2), hopOf("sent", rankSent, func(h *hopRow) { h.of(700, testPush, 2) })}}},
 		{"bounced", event(schemas.Kind_KIND_BOUNCED, func(e *schemas.Event) {
-			e.Bounced = &schemas.Bounced{Reason: schemas.Reason_REASON_UNKNOWN_CONNECTION, Position: 700, PushId: testPush[:], Attempt: 1, Dispatched: 4_000_000}
+			e.Bounced = &schemas.Bounced{Reason: schemas.Reason_REASON_UNKNOWN_CONNECTION, Position: 700, PushId: testPush[:], Attempt: 1, Dispatched: 4_000_000, DispatchedBy: "delivery-1@h"}
 		}), rows{hops: []hopRow{dispatchedHop(1), hopOf("bounced", rankBounced, func(h *hopRow) {
 			h.of(700, testPush, 1)
 			h.reason = "unknown_connection"
