@@ -65,6 +65,7 @@ type city struct {
 	drivers []*driver
 	boss    *dispatcher
 	calm    atomic.Bool // no new tunnels
+	silence func()      // ends the status line and waits for it: one writes at a time
 }
 
 func (c *city) live(ctx context.Context) error {
@@ -76,7 +77,11 @@ func (c *city) live(ctx context.Context) error {
 		g.Go(func() error { d.drive(ctx, &c.calm); return nil })
 	}
 	g.Go(func() error { return c.boss.readLocations(ctx) })
-	g.Go(func() error { return c.statusLine(ctx) })
+	status, hush := context.WithCancel(ctx)
+	defer hush()
+	silent := make(chan struct{})
+	c.silence = func() { hush(); <-silent }
+	g.Go(func() error { defer close(silent); return c.statusLine(status) })
 	var result error
 	g.Go(func() error {
 		defer end()
@@ -92,9 +97,9 @@ func (c *city) live(ctx context.Context) error {
 // day: orders come for a while, then everybody comes home and the books are
 // closed.
 func (c *city) day(ctx context.Context) error {
-	orders, stop := context.WithTimeout(ctx, c.cfg.For)
-	defer stop()
-	if err := c.boss.offerOrders(orders); err != nil {
+	evening := time.NewTimer(c.cfg.For)
+	defer evening.Stop()
+	if err := c.boss.offerOrders(ctx, evening.C); err != nil {
 		return err
 	}
 	c.calm.Store(true)
@@ -102,6 +107,7 @@ func (c *city) day(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.silence()
 	c.counts.print(c.cfg.Out, f, c.status())
 	if err := c.printSurvivor(ctx); err != nil {
 		return err
@@ -145,20 +151,25 @@ func (f funnel) open() int64 {
 	return n
 }
 
-// settle waits until the funnel knows an outcome of every push.
-func (c *city) settle(ctx context.Context) (f funnel, err error) {
+// settle waits until the funnel knows an outcome of every push; when it has
+// waited long enough, the last funnel says what is missing.
+func (c *city) settle(ctx context.Context) (last funnel, err error) {
 	ctx, cancel := context.WithTimeout(ctx, settleFor)
 	defer cancel()
 	t := time.NewTicker(250 * time.Millisecond)
 	defer t.Stop()
 	for {
-		if f, err = c.funnel(ctx); err == nil && f.open() == 0 && f.Total.Accepted == c.counts.accepted.Load() {
+		f, failed := c.funnel(ctx)
+		if failed == nil && f.open() == 0 && f.Total.Accepted == c.counts.accepted.Load() {
 			return f, nil
+		}
+		if ctx.Err() == nil {
+			last, err = f, failed
 		}
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			return f, err // the books say what is missing
+			return last, err
 		}
 	}
 }

@@ -63,13 +63,16 @@ func (d *dispatcher) readLocations(ctx context.Context) error {
 	return nil
 }
 
-// offerOrders pushes orders to drivers nearby until ctx ends.
-func (d *dispatcher) offerOrders(ctx context.Context) error {
+// offerOrders pushes orders to drivers nearby until the evening. The last call
+// is waited for: what it pushes belongs in the books.
+func (d *dispatcher) offerOrders(ctx context.Context, evening <-chan time.Time) error {
 	t := time.NewTicker(orderEvery)
 	defer t.Stop()
 	for n := 1; ; n++ {
 		select {
 		case <-t.C:
+		case <-evening:
+			return nil
 		case <-ctx.Done():
 			return nil
 		}

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -69,25 +70,55 @@ func reasons(f funnel, class string) string {
 // tracking page.
 func (c *city) printSurvivor(ctx context.Context) error {
 	for _, o := range c.boss.offers {
-		text, err := c.trace(ctx, o.push)
+		survived, err := c.survived(ctx, o)
 		if err != nil {
 			return err
 		}
-		if strings.Contains(text, "after 2 attempts") {
-			fmt.Fprintf(c.cfg.Out, "\nOne offer that survived a tunnel (%s):\n\n%s\nThe same as a page: %s/traces/%s\n", o.driver, text, c.cfg.Console, o.push)
-			return nil
+		if !survived {
+			continue
 		}
+		text, err := c.trace(ctx, o.push, "text/plain")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(c.cfg.Out, "\nOne offer that survived a tunnel (%s):\n\n%s\nThe same as a page: %s/traces/%s\n", o.driver, text, c.cfg.Console, o.push)
+		return nil
 	}
 	fmt.Fprintln(c.cfg.Out, "\nNo offer needed a second connection this time; run it again.")
 	return nil
 }
 
-func (c *city) trace(ctx context.Context, id string) (string, error) {
+// survived says whether this offer, and not another one of its trace, was
+// delivered on a later connection than its first.
+func (c *city) survived(ctx context.Context, o offer) (bool, error) {
+	page, err := c.trace(ctx, o.push, "application/json")
+	if err != nil {
+		return false, err
+	}
+	var trace struct {
+		Messages []struct {
+			PushID  string `json:"push_id"`
+			State   string
+			Verdict string
+		}
+	}
+	if err := json.Unmarshal([]byte(page), &trace); err != nil {
+		return false, fmt.Errorf("read the trace of %s: %w", o.push, err)
+	}
+	for _, m := range trace.Messages {
+		if m.PushID == o.push {
+			return m.State == "delivered" && strings.Contains(m.Verdict, "attempts"), nil
+		}
+	}
+	return false, nil
+}
+
+func (c *city) trace(ctx context.Context, id, accept string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.cfg.Console+"/v1/traces/"+id, http.NoBody)
 	if err != nil {
 		return "", fmt.Errorf("make call: %w", err)
 	}
-	req.Header.Set("Accept", "text/plain")
+	req.Header.Set("Accept", accept)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return "", fmt.Errorf("look up %s: %w", id, err)
