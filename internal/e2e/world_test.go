@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,7 +16,6 @@ import (
 	"waybill/delivery"
 	"waybill/internal/app"
 	"waybill/internal/eventlog"
-	"waybill/schemas"
 )
 
 // world is a whole Waybill with the books of its log.
@@ -63,15 +63,19 @@ func logger(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(f, nil))
 }
 
-// freeAddress is one that a gate can come back to.
+// freeAddress is one that a gate can come back to: below the ports that the
+// system gives to whoever does not care.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port was found")
+	return ""
 }
 
 // start starts a Waybill and the books; both end with the test.
@@ -163,6 +167,3 @@ func (w *world) partitionOf(user string) int32 {
 	})
 	return at
 }
-
-// describe names a connection in messages of the tests.
-func describe(c schemas.ConnID) string { return fmt.Sprintf("connection %v", c) }
