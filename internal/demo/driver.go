@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,7 +54,7 @@ func newDriver(n int, cfg Config, c *counts) (*driver, error) {
 	d.at, d.dest = somewhere(d.name), somewhere(d.name)
 	var err error
 	d.client, err = client.New(client.Config{
-		Addresses: cfg.Gates, Platform: "android", Version: "demo", NoCompression: true,
+		Addresses: append(slices.Clone(cfg.Gates[n%len(cfg.Gates):]), cfg.Gates[:n%len(cfg.Gates)]...), Platform: "android", Version: "demo", NoCompression: true,
 		Token:       func(context.Context) (string, error) { return cfg.Token(d.name, d.name+"-phone") },
 		Handler:     d.handle,
 		Dial:        d.dial,
