@@ -2,6 +2,8 @@ package delivery
 
 import (
 	"context"
+	"errors"
+	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -11,36 +13,43 @@ import (
 )
 
 // meters are the worker's instruments; with a nil Meter they count nothing.
+// Attribute sets are made once: they cost more than the counting.
 type meters struct {
 	events    metric.Int64Counter
 	commands  metric.Int64Counter
 	decisions metric.Int64Counter
 	outcomes  metric.Int64Counter
+
+	mu    sync.Mutex
+	kinds map[schemas.Kind]metric.MeasurementOption
+	ends  map[ended]metric.MeasurementOption
+}
+
+// ended is what outcomes are counted by.
+type ended struct {
+	class  schemas.Class
+	reason schemas.Reason
 }
 
 func newMeters(m metric.Meter) (*meters, error) {
 	if m == nil {
 		m = noop.NewMeterProvider().Meter("")
 	}
-	var x meters
-	var err error
+	x := &meters{kinds: make(map[schemas.Kind]metric.MeasurementOption), ends: make(map[ended]metric.MeasurementOption)}
+	var errs []error
 	counter := func(name, what string) metric.Int64Counter {
-		c, e := m.Int64Counter(name, metric.WithDescription(what))
-		if e != nil {
-			err = e
-		}
+		c, err := m.Int64Counter(name, metric.WithDescription(what))
+		errs = append(errs, err)
 		return c
 	}
-	x.events = counter("waybill_delivery_events", "Events folded, by partition.")
-	x.commands = counter("waybill_delivery_commands", "Commands put out.")
-	x.decisions = counter("waybill_delivery_decisions", "Decisions put out, by kind.")
-	x.outcomes = counter("waybill_delivery_outcomes", "Outcomes put out, by class and reason.")
-	return &x, err
+	x.events = counter("waybill.delivery.events", "Events folded.")
+	x.commands = counter("waybill.delivery.commands", "Commands put out.")
+	x.decisions = counter("waybill.delivery.decisions", "Decisions put out, by kind.")
+	x.outcomes = counter("waybill.delivery.outcomes", "Outcomes put out, by class and reason.")
+	return x, errors.Join(errs...)
 }
 
-func (x *meters) read(partition int32, n int) {
-	x.events.Add(context.Background(), int64(n), metric.WithAttributes(attribute.Int("partition", int(partition))))
-}
+func (x *meters) read(n int) { x.events.Add(context.Background(), int64(n)) }
 
 func (x *meters) commanded(n int) {
 	if n > 0 {
@@ -49,10 +58,40 @@ func (x *meters) commanded(n int) {
 }
 
 func (x *meters) decided(e *schemas.Event) {
-	if e.Kind != schemas.Kind_KIND_OUTCOME {
-		x.decisions.Add(context.Background(), 1, metric.WithAttributes(attribute.String("kind", e.Kind.Word())))
-		return
+	x.decisions.Add(context.Background(), 1, x.kindOption(e.Kind))
+}
+
+// tally counts the outcomes of one flush before the instruments are told.
+type tally map[ended]int64
+
+func (t tally) outcome(e *schemas.Event) { t[ended{e.Outcome.Class, e.Outcome.Reason}]++ }
+
+func (x *meters) ended(t tally) {
+	for k, n := range t {
+		x.outcomes.Add(context.Background(), n, x.endOption(k))
 	}
-	x.outcomes.Add(context.Background(), 1, metric.WithAttributes(
-		attribute.String("class", e.Outcome.Class.Word()), attribute.String("reason", e.Outcome.Reason.Word())))
+	clear(t)
+}
+
+func (x *meters) endOption(k ended) metric.MeasurementOption {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	o, ok := x.ends[k]
+	if !ok {
+		o = metric.WithAttributeSet(attribute.NewSet(
+			attribute.String("class", k.class.Word()), attribute.String("reason", k.reason.Word())))
+		x.ends[k] = o
+	}
+	return o
+}
+
+func (x *meters) kindOption(k schemas.Kind) metric.MeasurementOption {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	o, ok := x.kinds[k]
+	if !ok {
+		o = metric.WithAttributeSet(attribute.NewSet(attribute.String("kind", k.Word())))
+		x.kinds[k] = o
+	}
+	return o
 }

@@ -21,6 +21,7 @@ type owner struct {
 	next int64 // offset to read next
 
 	out   outbox
+	tally tally // of outcomes, for the meters
 	clock brokerClock
 	gates *gatesView
 	ends  chan barrier // from the goroutine that asks for the log's end; one place, one asker
@@ -54,6 +55,7 @@ func (w *Worker) newOwner(p *eventlog.Partition, snap *snapshot.Snapshot, log *s
 		w: w, p: p, log: log, self: self, next: snap.Next,
 		core:  NewCore(w.cfg.Settings, self, snap.State, asOf),
 		out:   newOutbox(w),
+		tally: make(tally),
 		gates: w.gates.subscribe(),
 		ends:  make(chan barrier, 1),
 	}
@@ -110,7 +112,7 @@ func (o *owner) read(b eventlog.Batch) {
 		}
 	}
 	o.next = b.Next
-	o.w.meters.read(o.p.Number(), len(b.Entries))
+	o.w.meters.read(len(b.Entries))
 }
 
 func (o *owner) readGates() {
@@ -126,7 +128,11 @@ func (o *owner) flush() {
 	now := time.Now().UnixMicro()
 	for _, e := range decisions {
 		e.Time, e.Node = now, o.w.cfg.Node
-		o.w.meters.decided(e)
+		if e.Kind == schemas.Kind_KIND_OUTCOME {
+			o.tally.outcome(e)
+		} else {
+			o.w.meters.decided(e)
+		}
 		o.out.decide(e)
 	}
 	for _, m := range commands {
@@ -134,6 +140,7 @@ func (o *owner) flush() {
 		o.out.command(m)
 	}
 	o.w.meters.commanded(len(commands))
+	o.w.meters.ended(o.tally)
 	o.out.send()
 }
 

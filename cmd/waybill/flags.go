@@ -38,7 +38,7 @@ func runStages(ctx context.Context, log *slog.Logger, e engines, p process, make
 	defer closeTelemetry(ctx, tel)
 	base := app.Base{
 		Addresses: app.Addresses{Kafka: e.Kafka, Postgres: e.Postgres, ClickHouse: e.ClickHouse},
-		Host:      host, Log: log, Meter: tel.Meter, OnStuck: exitStuck(log),
+		Host:      host, Log: log, Meter: tel.Meter, Tracer: tel.Tracer, OnStuck: exitStuck(log),
 	}
 	var running []*app.Running
 	defer func() {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"waybill/delivery"
@@ -42,6 +43,7 @@ type DevConfig struct {
 	Host     string
 	Log      *slog.Logger
 	Meter    metric.Meter
+	Tracer   trace.Tracer // nil: no spans are exported
 	Progress func(string) // plain words about what takes long
 	// Engine is the command that becomes the ClickHouse engine; nil = this binary.
 	Engine []string
@@ -91,7 +93,7 @@ func StartDev(ctx context.Context, cfg DevConfig) (*Dev, error) {
 		cfg.Progress = func(string) {}
 	}
 	d := &Dev{cfg: cfg, running: make(map[string]*Running)}
-	d.Base = Base{Addresses: cfg.External, Host: cfg.Host, Log: cfg.Log, Meter: cfg.Meter, Faults: cfg.Faults}
+	d.Base = Base{Addresses: cfg.External, Host: cfg.Host, Log: cfg.Log, Meter: cfg.Meter, Tracer: cfg.Tracer, Faults: cfg.Faults}
 	for _, step := range []func(context.Context) error{d.open, d.startEngines, d.migrate, d.startStages} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, d.Close())

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"waybill/internal/eventlog"
@@ -26,6 +27,7 @@ type Base struct {
 	Host   string // in node names: gate-1@host
 	Log    *slog.Logger
 	Meter  metric.Meter
+	Tracer trace.Tracer     // nil: no spans are exported
 	Faults *eventlog.Faults // tests only
 	// OnStuck is called when a partition of the log has been stuck for a minute;
 	// nil logs it.

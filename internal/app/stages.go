@@ -96,7 +96,7 @@ func NewHopProjector(b Base, number uint32) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := hop.New(hop.Config{Log: log, DSN: b.ClickHouse, Logger: b.Log, Meter: b.Meter})
+	p, err := hop.New(hop.Config{Log: log, DSN: b.ClickHouse, Logger: b.Log, Meter: b.Meter, Tracer: b.Tracer})
 	if err != nil {
 		log.Close()
 		return nil, fmt.Errorf("make hop projector: %w", err)

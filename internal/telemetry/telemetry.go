@@ -28,7 +28,6 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // Config of a process's telemetry.
@@ -46,7 +45,7 @@ type Config struct {
 // Telemetry of one process.
 type Telemetry struct {
 	Meter  metric.Meter
-	Tracer trace.Tracer
+	Tracer trace.Tracer // nil where no endpoint is configured
 
 	log     *slog.Logger
 	metrics *sdkmetric.MeterProvider
@@ -57,7 +56,7 @@ type Telemetry struct {
 
 // New makes the providers and opens the private port. Close ends them.
 func New(ctx context.Context, cfg Config) (*Telemetry, error) {
-	t := &Telemetry{log: cfg.Log, Tracer: noop.NewTracerProvider().Tracer("waybill")}
+	t := &Telemetry{log: cfg.Log}
 	if t.log == nil {
 		t.log = slog.New(slog.DiscardHandler)
 	}

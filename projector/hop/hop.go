@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
 
 	"waybill/internal/eventlog"
 )
@@ -35,6 +36,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Meter makes the instruments; nil measures nothing.
 	Meter metric.Meter
+	// Tracer exports a span for each hop of each push that has ended; nil
+	// exports none.
+	Tracer trace.Tracer
 }
 
 // Group is the consumer group of all hop projectors.
@@ -104,7 +108,7 @@ func (p *Projector) Run(ctx context.Context) error {
 }
 
 func (p *Projector) serve(ctx context.Context, partition *eventlog.Partition) error {
-	w := &worker{p: partition, sink: p.sink, flush: p.cfg.Flush, maxRows: p.cfg.MaxRows, held: &p.held}
+	w := &worker{p: partition, sink: p.sink, flush: p.cfg.Flush, maxRows: p.cfg.MaxRows, tracer: p.cfg.Tracer, held: &p.held}
 	return w.run(ctx)
 }
 

@@ -92,7 +92,7 @@ func (r *rows) pushed(e *schemas.Event, at place) {
 
 func (r *rows) push(e *schemas.Event, at place, version uint8) *pushRow {
 	r.pushes = append(r.pushes, pushRow{
-		trace: schemas.IDFrom(e.TraceId), version: version,
+		trace: schemas.IDFrom(e.TraceId), span: span(e.ParentSpan), version: version,
 		app: e.App, user: e.User, device: e.Device, place: at,
 	})
 	return &r.pushes[len(r.pushes)-1]

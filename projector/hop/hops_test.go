@@ -60,7 +60,7 @@ func connectionOf(kind string, change func(*connectionRow)) connectionRow {
 }
 
 func pushOf(version uint8, change func(*pushRow)) pushRow {
-	p := pushRow{trace: testTrace, push: testPush, version: version, app: "freight", user: "u1", device: "d1", place: testPlace}
+	p := pushRow{trace: testTrace, push: testPush, span: 258, version: version, app: "freight", user: "u1", device: "d1", place: testPlace}
 	change(&p)
 	return p
 }

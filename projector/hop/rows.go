@@ -45,6 +45,7 @@ type pushRow struct {
 	position, first         uint64
 	steps                   steps
 	expires, ended          int64
+	span                    uint64 // the caller's own, 0 = none
 	attempt, size           uint32
 	family, command         uint16
 	version                 uint8

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"waybill/internal/eventlog"
 	"waybill/schemas"
 )
@@ -16,6 +18,7 @@ type worker struct {
 	sink    *sink
 	flush   time.Duration
 	maxRows int
+	tracer  trace.Tracer  // nil = spans are not exported
 	held    *atomic.Int64 // rows gathered by all workers of the process
 
 	state state // as of next
@@ -72,6 +75,9 @@ func (w *worker) project(ctx context.Context, until int64) error {
 		}
 		if err := w.sink.insert(ctx, c.token(w.p, w.next), &c.rows, w.p.Alive); err != nil {
 			return err
+		}
+		if w.tracer != nil {
+			spans(w.tracer, &c.rows)
 		}
 	}
 	return w.p.Commit(ctx, w.next, mark{next: w.next, state: w.state}.encode())
