@@ -12,6 +12,7 @@ import (
 // TestAgain: a directory has one Waybill at a time, and the next one goes on
 // where the last one stopped.
 func TestAgain(t *testing.T) {
+	t.Parallel()
 	cfg := config(t)
 	first := open(t, cfg)
 	second := cfg

@@ -12,6 +12,7 @@ import (
 // TestBadCalls: a call that is wrong is refused whole, with the field and what
 // is allowed, and nothing of it is in the log.
 func TestBadCalls(t *testing.T) {
+	t.Parallel()
 	w := start(t, config(t))
 	big := `"` + strings.Repeat("x", 33<<10) + `"`
 	for _, c := range []struct {

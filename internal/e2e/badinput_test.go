@@ -12,6 +12,7 @@ import (
 // TestBadFrames: whatever a device writes, it hears a reason, and nobody else
 // notices: a neighbour on the same gate keeps its one connection and its pushes.
 func TestBadFrames(t *testing.T) {
+	t.Parallel()
 	w := start(t, config(t))
 	neighbour := w.phone("neighbour", "phone")
 	w.awaitConnected(neighbour)
@@ -80,6 +81,7 @@ func TestBadFrames(t *testing.T) {
 // close: the connection stays, pushes flow. It stays also after a request that
 // the gate does not know.
 func TestStrangeCursor(t *testing.T) {
+	t.Parallel()
 	w := start(t, config(t))
 	good := claims{w.App.Name, "dev", w.App.Secret, time.Hour}
 	for _, c := range []struct {

@@ -11,6 +11,7 @@ import (
 
 // TestCity: the demo balances its books.
 func TestCity(t *testing.T) {
+	t.Parallel()
 	w := start(t, config(t))
 	var out bytes.Buffer
 	err := demo.Run(t.Context(), demo.Config{

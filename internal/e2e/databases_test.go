@@ -17,6 +17,7 @@ import (
 // TestPostgresAway: pushes to connected devices flow, and the read model
 // catches up by itself.
 func TestPostgresAway(t *testing.T) {
+	t.Parallel()
 	w := start(t, config(t))
 	p := w.phone("driver-1", "phone")
 	w.awaitConnected(p)
@@ -49,6 +50,7 @@ func TestPostgresAway(t *testing.T) {
 // TestClickHouseAway: pushes flow, the console says that it cannot know, and
 // afterwards it knows everything.
 func TestClickHouseAway(t *testing.T) {
+	t.Parallel()
 	cfg := config(t)
 	ch, err := engine.StartClickHouse(t.Context(), engine.ClickHouseConfig{Dir: filepath.Join(cfg.Dir, "clickhouse")})
 	if err != nil {

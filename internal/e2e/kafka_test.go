@@ -17,6 +17,7 @@ import (
 // TestKafkaAway: while the log is away nothing is accepted, nobody logs in and
 // every connection stays; when it is back everybody goes on where they were.
 func TestKafkaAway(t *testing.T) {
+	t.Parallel()
 	w := start(t, config(t))
 	slow := make(chan struct{}) // the application works on its first push across the outage
 	busy := &phone{user: "busy", device: "phone"}
@@ -68,6 +69,7 @@ func TestKafkaAway(t *testing.T) {
 
 // TestPartitionAway: one partition of the log fails, and only its users notice.
 func TestPartitionAway(t *testing.T) {
+	t.Parallel()
 	cfg := config(t)
 	cfg.Faults = new(eventlog.Faults)
 	w := start(t, cfg)

@@ -16,6 +16,7 @@ import (
 // client reads it: the value is the application's bytes, headers say the rest.
 // Requests too: nobody answers them yet, and the device hears that.
 func TestUplinks(t *testing.T) {
+	t.Parallel()
 	w := start(t, config(t))
 	p := w.phone("driver-1", "phone")
 	w.awaitConnected(p)

@@ -7,6 +7,7 @@ import (
 )
 
 func TestOnePush(t *testing.T) {
+	t.Parallel()
 	w := start(t, config(t))
 	p := w.phone("driver-1", "phone")
 	w.awaitConnected(p)
