@@ -35,7 +35,7 @@ func (r Report) WriteMarkdown(w io.Writer) error {
 	var b strings.Builder
 	m := r.Machine
 	fmt.Fprintf(&b, headline, r.Began.UTC().Format("2006-01-02"), r.Command, m.Cores, m.Model, m.Kernel, m.Go, durable)
-	b.WriteString("| case | messages/s | of the echo server | p50 ms | p99 | p99.9 | max | drained s | traced s | repeats |\n|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| case | messages/s | of the echo server | p50 ms | p99 | p99.9 | max | drained s | traced s | repeats | others' CPU |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, c := range r.Cases {
 		c.row(&b)
 	}
@@ -56,8 +56,8 @@ func (c Case) row(b *strings.Builder) {
 	if m.Traced > 0 {
 		traced = fmt.Sprintf("%.2f", m.Traced)
 	}
-	fmt.Fprintf(b, "| %s | %s | %s | %.2f | %.2f | %.2f | %.0f | %.2f | %s | %d |\n", c.Name, thousands(m.Rate), ratio,
-		m.Latency.P50, m.Latency.P99, m.Latency.P999, m.Latency.Max, m.Drain, traced, c.repeats())
+	fmt.Fprintf(b, "| %s | %s | %s | %.2f | %.2f | %.2f | %.0f | %.2f | %s | %d | %.0f %% |\n", c.Name, thousands(m.Rate), ratio,
+		m.Latency.P50, m.Latency.P99, m.Latency.P999, m.Latency.Max, m.Drain, traced, c.repeats(), 100*m.Others)
 }
 
 func (c Case) repeats() (n int64) {
@@ -70,7 +70,8 @@ func (c Case) repeats() (n int64) {
 func (r Report) writeCPU(b *strings.Builder) {
 	b.WriteString("\nLatency is counted from the call to the device: in an open loop from the time at which the call was meant to be made; for uplinks\n" +
 		"until the gate's acknowledgement. *Drained* is the time from the last call until the last device had its push; *traced*, until the\n" +
-		"funnel had every outcome.\n\n## CPU seconds for 10,000 messages\n\n| case | dev | clickhouse | postgres | load | all |\n|---|---|---|---|---|---|\n")
+		"funnel had every outcome. *Others' CPU* is the share of the machine that neither Waybill nor the generator used: what it is above a\n" +
+		"few percent, the figures are below what the machine can do.\n\n## CPU seconds for 10,000 messages\n\n| case | dev | clickhouse | postgres | load | all |\n|---|---|---|---|---|---|\n")
 	for _, c := range r.Cases {
 		cpu, all := c.Median.CPU, 0.0
 		for _, v := range cpu {

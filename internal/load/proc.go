@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,12 +20,16 @@ type usage map[string]float64
 // processes of a run: the generator itself and trees of others.
 type processes struct{ roots []int }
 
-// self is the role of the generator.
-const self = "load"
+// Roles that are no process of the Waybill: the generator, and everything that
+// ran on the machine.
+const (
+	self    = "load"
+	machine = "machine"
+)
 
 // usage until now. A process that ended in between is left out.
 func (p processes) usage() usage {
-	u := usage{}
+	u := usage{machine: machineSeconds()}
 	if s, err := readStat(os.Getpid()); err == nil {
 		u[self] = s.seconds
 	}
@@ -34,6 +39,31 @@ func (p processes) usage() usage {
 		}
 	}
 	return u
+}
+
+// others takes the machine out of u and returns the share of it, from 0 to 1,
+// that neither the Waybill nor the generator used.
+func (u usage) others(seconds float64) float64 {
+	left := u[machine]
+	delete(u, machine)
+	for _, v := range u {
+		left -= v
+	}
+	return max(left, 0) / (seconds * float64(runtime.NumCPU()))
+}
+
+// machineSeconds is the CPU time of all processes since the start: the first
+// line of /proc/stat without the idle times.
+func machineSeconds() float64 {
+	b, _ := os.ReadFile("/proc/stat") // without it others show as none
+	line, _, _ := strings.Cut(string(b), "\n")
+	var ticks float64
+	for i, f := range strings.Fields(line) {
+		if v, err := strconv.ParseFloat(f, 64); err == nil && i != 4 && i != 5 && i < 9 {
+			ticks += v
+		}
+	}
+	return ticks / ticksPerSecond
 }
 
 // since is the seconds from an earlier usage to this one.

@@ -40,6 +40,7 @@ func (s *Session) comeBack(ctx context.Context, p *pushes) (run Run, err error) 
 	arrived := poll(waiting, p.ledger.here)
 	run.Seconds = time.Since(began).Seconds()
 	used := s.procs.usage().since(before)
+	run.Others = used.others(run.Seconds)
 	s.fleet.ask(func() {
 		run.Messages, run.Latency = p.meter.count, p.meter.latency()
 		run.Drain = time.Duration(s.fleet.lastPush - began.UnixNano()).Seconds()

@@ -25,6 +25,7 @@ type Run struct {
 	Rate     float64            `json:"rate"` // messages a second
 	Latency  Latency            `json:"latency"`
 	CPU      map[string]float64 `json:"cpu_seconds_per_10k"` // by process
+	Others   float64            `json:"others"`              // share of the machine that somebody else used
 	Drain    float64            `json:"drain_seconds"`       // until all had arrived
 	Traced   float64            `json:"traced_seconds"`      // until the funnel had every outcome
 	Visible  *Latency           `json:"visible,omitempty"`   // from 202 to a hop that can be looked up
@@ -79,6 +80,7 @@ func median(runs []Run) (m Run) {
 		P999: of(func(r *Run) float64 { return r.Latency.P999 }),
 		Max:  of(func(r *Run) float64 { return r.Latency.Max }),
 	}
+	m.Others = of(func(r *Run) float64 { return r.Others })
 	m.Drain = of(func(r *Run) float64 { return r.Drain })
 	m.Traced = of(func(r *Run) float64 { return r.Traced })
 	m.CPU = map[string]float64{}
@@ -135,6 +137,9 @@ func (r Run) line() string {
 		r.Latency.P50, r.Latency.P99, r.Latency.P999, r.Latency.Max, cpuText(r.CPU))
 	if r.Traced > 0 {
 		s += fmt.Sprintf("  arrived after %.2f s, traced after %.2f s", r.Drain, r.Traced)
+	}
+	if r.Others >= .05 {
+		s += fmt.Sprintf("  others used %.0f %% of the machine", 100*r.Others)
 	}
 	if r.Visible != nil {
 		s += fmt.Sprintf("  hop visible p50 %.0f p99 %.0f ms", r.Visible.P50, r.Visible.P99)

@@ -130,6 +130,7 @@ func (s *Session) measure(ctx context.Context, m *meter) (Run, error) {
 	run := Run{Seconds: s.cfg.Duration.Seconds()}
 	s.fleet.ask(func() { run.Messages, run.Latency = m.count, m.latency() })
 	run.Rate = float64(run.Messages) / run.Seconds
+	run.Others = used.others(seconds)
 	run.CPU = used.per10k(run.Rate * seconds)
 	run.Drops, run.Repeats = s.fleet.drops.Load()-drops, s.fleet.repeats.Load()-repeats
 	return run, nil
