@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,9 +44,15 @@ type storm struct {
 	named  []request // with a push id, to be said twice
 }
 
-// torn are the stages that are torn down and started again: those that the show
-// names, and the readers behind them.
-var torn = []string{app.DevGate(1), app.DevGate(2), app.DevDelivery, app.DevSession, app.DevHop}
+// What is torn down and started again: the stages that the show names, and the
+// readers behind them. Who is torn down alone meets others that go on: gates a
+// worker that says everything again, a worker gates of a new incarnation.
+var (
+	gates   = []string{app.DevGate(1), app.DevGate(2)}
+	workers = []string{app.DevDelivery, app.DevSession, app.DevHop}
+	torn    = slices.Concat(gates, workers)
+	upsets  = [stormUpsets][][]string{{torn}, {torn}, {gates, workers}, {workers, gates}, {torn}}
+)
 
 func TestStorm(t *testing.T) {
 	s := newStorm(t, seed(t))
@@ -54,7 +61,9 @@ func TestStorm(t *testing.T) {
 	for n := range stormUpsets {
 		at := (n + 1) * stormCalls * stormCall / (stormUpsets + 2)
 		s.books.await(t, fmt.Sprintf("push %d", at), func(l *ledger) bool { return len(l.order) >= at })
-		s.upset(n%2 == 1)
+		for _, names := range upsets[n] {
+			s.upset(names, n%2 == 1)
+		}
 	}
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
@@ -173,26 +182,22 @@ func (s *storm) request() request {
 	return r
 }
 
-// upset tears gates and delivery down and starts them again, or kills them:
-// their log fails first, so that nothing that they say in the end gets out.
-func (s *storm) upset(kill bool) {
+// upset tears stages down and starts them again, or kills them: their log fails
+// first, so that nothing that they say in the end gets out.
+func (s *storm) upset(names []string, kill bool) {
 	s.t.Helper()
-	if kill {
-		for _, f := range s.faults {
-			cutOff(f, s.App.Name)
-		}
-	}
 	var g errgroup.Group
-	for _, name := range torn {
+	for _, name := range names {
+		if kill {
+			cutOff(s.faults[name], s.App.Name)
+		}
 		g.Go(func() error { return s.Stop(name) })
 	}
 	if err := g.Wait(); err != nil && !kill {
 		s.t.Errorf("stop: %v", err)
 	}
-	for _, f := range s.faults {
-		f.Clear()
-	}
-	for _, name := range torn {
+	for _, name := range names {
+		s.faults[name].Clear()
 		s.restart(name)
 	}
 }
