@@ -21,7 +21,7 @@ const (
 
 // get asks an address that answers in JSON.
 func get(ctx context.Context, u string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, http.NoBody)
 	if err != nil {
 		return fmt.Errorf("make the call: %w", err)
 	}

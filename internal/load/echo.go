@@ -87,7 +87,10 @@ func Echo(ctx context.Context, cfg Config, address string) (Run, error) {
 	working, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- p.run(working) }()
-	defer func() { stop(); <-done }()
+	defer func() {
+		stop()
+		_ = <-done // what broke the poller broke the connections too
+	}()
 	m, broken := newMeter(), error(nil)
 	frame := wire.AppendPush(nil, wire.Header{Family: family}, wire.PushPrefix{}, filler(cfg.Body))
 	for range cfg.Devices {

@@ -83,7 +83,7 @@ func goMemory(ctx context.Context, private string) (int64, error) {
 }
 
 func collect(ctx context.Context, private string) (int64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+private+"/debug/pprof/heap?gc=1&debug=1", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+private+"/debug/pprof/heap?gc=1&debug=1", http.NoBody)
 	if err != nil {
 		return 0, fmt.Errorf("make the call: %w", err)
 	}

@@ -68,7 +68,11 @@ func newPoller() (*poller, error) {
 		epoll: epoll, event: event, socks: make(map[int]*sock), buf: make([]byte, readSize),
 		tick: func(int64) {}, round: func() {},
 	}
-	return p, p.control(unix.EPOLL_CTL_ADD, event, unix.EPOLLIN)
+	if err := p.control(unix.EPOLL_CTL_ADD, event, unix.EPOLLIN); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
 }
 
 func (p *poller) control(op, fd int, events uint32) error {

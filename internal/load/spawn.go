@@ -152,12 +152,18 @@ func lastLines(s string) string {
 // FreePorts are loopback addresses that nobody listened on a moment ago.
 func FreePorts(n int) ([]string, error) {
 	var addresses []string
+	var held []net.Listener // all at once, so that they differ
+	defer func() {
+		for _, ln := range held {
+			_ = ln.Close()
+		}
+	}()
 	for range n {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
-		defer func() { _ = ln.Close() }() // all at the end, so that they differ
+		held = append(held, ln)
 		addresses = append(addresses, ln.Addr().String())
 	}
 	return addresses, nil
