@@ -4,9 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
-	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -34,9 +35,16 @@ func TestKafkaAway(t *testing.T) {
 	busy.awaitPushes(t, 1) // acknowledged to a gate that cannot report it
 	var g errgroup.Group
 	g.Go(func() error { return idle.client.Send(t.Context(), 10, 1, []byte("from the outage")) })
-	w.awaitRefusal("idle")
+	doubt := make(chan string, 1)
+	g.Go(func() error {
+		id, err := w.pushInDoubt(request{User: "idle", Family: 7, JSON: "doubt", PushID: "order-1"})
+		doubt <- id
+		return err
+	})
+	w.awaitRefusal("nobody")
 	late := w.phone("late", "phone")
 	late.await(t, "a login to be turned away", func() bool { return late.turnedAway() > 0 })
+	named := <-doubt
 	if late.online() {
 		t.Error("a phone has logged in while the log was away")
 	}
@@ -46,20 +54,32 @@ func TestKafkaAway(t *testing.T) {
 	}
 	w.awaitConnected(late)
 	if err := g.Wait(); err != nil {
-		t.Errorf("the uplink of the outage: %v", err)
+		t.Error(err)
 	}
 	if u := w.readUplinks(1); u[0].value != "from the outage" {
 		t.Errorf("the uplink is %q", u[0].value)
 	}
-	poll(t, "a push to be accepted again", func() error { return w.pushed(t.Context(), request{User: "idle", PushID: "again"}) })
-	idle.await(t, "the push after the outage", func() bool {
-		return slices.ContainsFunc(idle.got(), func(p client.Push) bool { return string(p.Body) == `"hello"` })
-	})
+	for _, id := range []string{named, "order-1"} { // both are its name
+		w.pushUntilTaken(request{User: "idle", JSON: "doubt", PushID: id})
+	}
+	w.pushUntilTaken(request{User: "idle", JSON: "last"})
+	idle.await(t, "the last push", func() bool { return count(idle.got(), `"last"`) > 0 })
+	if n := count(idle.got(), `"doubt"`); n != 1 {
+		t.Errorf("the push in doubt was handed over %d times, want once", n)
+	}
 	id := first.id(t, 0)
 	w.books.await(t, "the cursor of the outage to be reported", func(l *ledger) bool {
 		_, x := l.byID(id)
-		return x != nil && delivered(x.whole) && l.unended == 0
+		return x != nil && delivered(x.whole)
 	})
+	poll(t, "the trace of a push from before the outage", func() error {
+		m, err := w.message(id)
+		if err == nil && m.State != "delivered" {
+			err = errors.New(m.Verdict)
+		}
+		return err
+	})
+	w.settledChecksum()
 	for _, p := range []*phone{busy, idle} {
 		if n := p.times(); n != 1 || !p.online() {
 			t.Errorf("%s has connected %d times (%v), want its first connection to live", p.name(), n, p.ends())
@@ -77,7 +97,7 @@ func TestPartitionAway(t *testing.T) {
 	a, b := w.phone(here, "phone"), w.phone(there, "phone")
 	w.awaitConnected(a, b)
 	w.awaitDelivered()
-	handedA, handedB := len(a.got()), len(b.got())
+	handed := len(b.got())
 
 	cfg.Faults.Fail(eventlog.EventsTopic, w.partitionOf(here), errors.New("the partition has no leader"))
 	w.awaitRefusal(here)
@@ -91,11 +111,11 @@ func TestPartitionAway(t *testing.T) {
 		both.Pushes[0].Status != "busy" || both.Pushes[1].Status != "accepted" {
 		t.Errorf("a push to both: %s: %s; want 207, busy and accepted", resp.Status, body)
 	}
-	b.awaitPushes(t, handedB+2)
+	b.awaitPushes(t, handed+2)
 
 	cfg.Faults.Clear()
-	poll(t, "a push to be accepted again", func() error { return w.pushed(t.Context(), request{User: here}) })
-	a.awaitPushes(t, handedA+1)
+	w.pushUntilTaken(request{User: here, JSON: "back"})
+	a.await(t, "the push after the outage", func() bool { return count(a.got(), `"back"`) == 1 })
 	w.awaitDelivered()
 	for _, p := range []*phone{a, b} {
 		if n := p.times(); n != 1 || !p.online() {
@@ -104,22 +124,34 @@ func TestPartitionAway(t *testing.T) {
 	}
 }
 
+// pushInDoubt pushes while the log is away: the answer comes late, says that it
+// does not know, and names the push for a second try.
+func (w *world) pushInDoubt(r request) (id string, err error) {
+	resp, b, err := w.post(w.t.Context(), r)
+	if err != nil {
+		return "", err
+	}
+	var a answer
+	if err := json.Unmarshal(b, &a); err != nil || resp.StatusCode != http.StatusGatewayTimeout ||
+		a.Status != "unknown" || len(a.Pushes) != 1 || resp.Header.Get("Retry-After") == "" {
+		return "", fmt.Errorf("a push into the outage: %s: %s; want 504 and the push's id", resp.Status, b)
+	}
+	return a.Pushes[0].PushID, nil
+}
+
 // awaitRefusal waits until a push is refused at once: surely not in the log.
-// Calls before that one may end in doubt.
+// Calls before that one are in doubt; nobody waits for their answers.
 func (w *world) awaitRefusal(user string) {
 	w.t.Helper()
-	var g errgroup.Group
-	defer func() { _ = g.Wait() }()
-	ctx, cancel := context.WithCancel(w.t.Context())
-	defer cancel()
-	g.Go(func() error { return w.pushed(ctx, request{User: user}) })
 	poll(w.t, "a push to be refused", func() error {
-		resp, b, err := w.post(ctx, request{User: user, Family: 7, JSON: 1})
+		ctx, cancel := context.WithTimeout(w.t.Context(), time.Second)
+		defer cancel()
+		resp, b, err := w.post(ctx, request{User: user, Family: 7, JSON: 1, TTL: seconds(1)})
 		if err != nil {
 			return err
 		}
 		if resp.StatusCode != http.StatusServiceUnavailable {
-			return errors.New(resp.Status + ": " + string(b))
+			return fmt.Errorf("%s: %s", resp.Status, b)
 		}
 		if resp.Header.Get("Retry-After") == "" {
 			w.t.Errorf("a refusal has no Retry-After: %s", b)
@@ -128,17 +160,27 @@ func (w *world) awaitRefusal(user string) {
 	})
 }
 
-// pushed pushes once and says whether it was accepted.
-func (w *world) pushed(ctx context.Context, r request) error {
-	r.Family, r.JSON = 7, "hello"
-	resp, b, err := w.post(ctx, r)
-	if err != nil {
+// pushUntilTaken pushes until the log takes it.
+func (w *world) pushUntilTaken(r request) {
+	w.t.Helper()
+	r.Family = 7
+	poll(w.t, "a push to be accepted again", func() error {
+		resp, b, err := w.post(w.t.Context(), r)
+		if err == nil && resp.StatusCode != http.StatusAccepted {
+			err = fmt.Errorf("%s: %s", resp.Status, b)
+		}
 		return err
+	})
+}
+
+// count the pushes with a body.
+func count(pushes []client.Push, body string) (n int) {
+	for _, p := range pushes {
+		if string(p.Body) == body {
+			n++
+		}
 	}
-	if resp.StatusCode != http.StatusAccepted {
-		return errors.New(resp.Status + ": " + string(b))
-	}
-	return nil
+	return n
 }
 
 // twoPartitions finds two users whose keys lie in different partitions: each
