@@ -2,7 +2,9 @@
 
 -- One row for each push: version 0 when it is accepted, version 1 when it has
 -- ended as a whole; merges, and FINAL, keep the newest. Before its end a push
--- is in flight. Bodies are not stored here.
+-- is in flight. A push that ends within the cut of the log that accepted it
+-- has one row from the first: version 1, which then counts its acceptance too
+-- (accepts = 1). Bodies are not stored here.
 --
 -- Order: support looks by user; (app, user, position) names a push. Both rows
 -- have the same accepted time, so they meet in one partition. A push id has no
@@ -13,6 +15,7 @@ CREATE TABLE IF NOT EXISTS pushes
     user       String,
     position   UInt64,
     version    UInt8,
+    accepts    UInt8 COMMENT '1 = this row stands for the acceptance',
     accepted   DateTime64(6, 'UTC') COMMENT 'clock of ingest' CODEC(Delta, ZSTD(1)),
     trace_id   UUID,
     push_id    UUID,

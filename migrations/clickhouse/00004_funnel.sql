@@ -1,9 +1,9 @@
 -- +goose Up
 
 -- The funnel by the minute in which pushes were accepted: the accepted ones by
--- the row of their acceptance, everything else by the row of their end. In
+-- the row that stands for it, everything else by the row of their end. In
 -- flight is accepted less ended. Platform, class and reason are known at the
--- end only: rows of the acceptance leave them empty.
+-- end only: rows of an acceptance alone leave them empty.
 CREATE TABLE IF NOT EXISTS funnel
 (
     app        LowCardinality(String),
@@ -41,7 +41,7 @@ SELECT
     platform,
     class,
     reason,
-    countIf(version = 0) AS accepted,
+    sum(accepts) AS accepted,
     countIf(version = 1) AS ended,
     countIf(was_dispatched) AS dispatched,
     countIf(was_sent) AS sent,
@@ -50,7 +50,7 @@ SELECT
 FROM
 (
     SELECT
-        app, toStartOfMinute(accepted) AS minute, label, family, command, platform, class, reason, version,
+        app, toStartOfMinute(accepted) AS minute, label, family, command, platform, class, reason, version, accepts,
         opened > toDateTime64(0, 6, 'UTC') AS was_opened,
         was_opened OR class = 'delivered' AS was_delivered,
         was_delivered OR sent > toDateTime64(0, 6, 'UTC') OR reason = 'sent_unacked' AS was_sent,

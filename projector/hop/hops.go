@@ -83,6 +83,11 @@ func (r *rows) pushed(e *schemas.Event, at place) {
 	h := r.hop(e, at, rankPushed)
 	h.position, h.push, h.size = uint64(at.position), schemas.IDFrom(b.GetPushId()), uint32(len(b.GetBody()))
 	p := r.push(e, at, pushAccepted)
+	p.accepts = 1
+	if r.accepted == nil {
+		r.accepted = make(map[uint64]int)
+	}
+	r.accepted[h.position] = len(r.pushes) - 1
 	p.position, p.push, p.size = h.position, h.push, h.size
 	p.name, p.label = b.GetName(), b.GetLabel()
 	p.family, p.command = uint16(b.GetFamily()), uint16(b.GetCommand())
@@ -157,10 +162,17 @@ func (r *rows) outcome(e *schemas.Event, at place) {
 	}
 }
 
-// ended is the push's row by its own outcome.
+// ended is the push's row by its own outcome. Where the same cut accepted it,
+// the one row stands for both.
 func (r *rows) ended(e *schemas.Event, at place, h *hopRow) {
 	b := e.Outcome
 	p := r.push(e, at, pushEnded)
+	if i, ok := r.accepted[b.GetPosition()]; ok {
+		delete(r.accepted, b.GetPosition())
+		r.pushes[i], r.pushes = *p, r.pushes[:len(r.pushes)-1]
+		p = &r.pushes[i]
+		p.accepts = 1
+	}
 	p.position, p.push, p.attempt = b.GetPosition(), h.push, b.GetAttempt()
 	p.class, p.reason, p.ended, p.first = h.class, h.reason, h.at, b.GetFirst()
 	p.name, p.label, p.platform = b.GetName(), b.GetLabel(), b.GetPlatform()

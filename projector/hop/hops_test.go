@@ -93,7 +93,7 @@ func pushTests() []kindTest {
 			hops: []hopRow{hopOf("pushed", rankPushed, func(h *hopRow) { h.position, h.push, h.size = 900, testPush, 5 })},
 			pushes: []pushRow{pushOf(pushAccepted, func(p *pushRow) {
 				p.position, p.size, p.name, p.label, p.family, p.command = 900, 5, "n1", "offer", 7, 0x0102
-				p.steps.accepted, p.expires = testTime, 67_000_000
+				p.steps.accepted, p.expires, p.accepts = testTime, 67_000_000, 1
 			})},
 		}},
 		{"a delivered outcome of one device", event(schemas.Kind_KIND_OUTCOME, func(e *schemas.Event) { e.Outcome = outcome(false) }),
@@ -211,6 +211,7 @@ func TestRowsOfEveryKind(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var got rows
 			got.add(test.event, testPlace)
+			got.accepted = nil // memory of the cut, no row
 			diff := cmp.Diff(test.want, got, cmp.AllowUnexported(rows{}, hopRow{}, connectionRow{}, pushRow{}, place{}, traffic{}, steps{}))
 			if diff != "" {
 				t.Errorf("rows (-want +got):\n%s", diff)
@@ -219,6 +220,30 @@ func TestRowsOfEveryKind(t *testing.T) {
 	}
 	for kind := range left {
 		t.Errorf("%v is not tested: say which rows it yields", kind)
+	}
+}
+
+// TestRowsOfAPushThatEndsInItsCut: one row stands for acceptance and end.
+func TestRowsOfAPushThatEndsInItsCut(t *testing.T) {
+	var got rows
+	for n := range uint64(2) {
+		at := testPlace
+		at.position = schemas.Position(900 + n)
+		got.add(event(schemas.Kind_KIND_PUSHED, func(e *schemas.Event) { e.Pushed = &schemas.Pushed{PushId: testPush[:]} }), at)
+	}
+	end := event(schemas.Kind_KIND_OUTCOME, func(e *schemas.Event) {
+		e.Outcome = &schemas.Outcome{Position: 900, PushId: testPush[:], Class: schemas.Class_CLASS_LOST}
+	})
+	end.Device = ""
+	got.add(end, testPlace)
+	if len(got.pushes) != 2 {
+		t.Fatalf("%d rows, want one for each push", len(got.pushes))
+	}
+	if p := got.pushes[0]; p.position != 900 || p.version != pushEnded || p.accepts != 1 || p.class != "lost" {
+		t.Errorf("the ended push has version %d, accepts %d, class %q", p.version, p.accepts, p.class)
+	}
+	if p := got.pushes[1]; p.position != 901 || p.version != pushAccepted || p.accepts != 1 {
+		t.Errorf("the other has version %d, accepts %d", p.version, p.accepts)
 	}
 }
 

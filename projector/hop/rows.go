@@ -48,7 +48,7 @@ type pushRow struct {
 	span                    uint64 // the caller's own, 0 = none
 	attempt, size           uint32
 	family, command         uint16
-	version                 uint8
+	version, accepts        uint8 // accepts: 1 = the row stands for the acceptance
 	class, reason           string
 	app, user, device, name string
 	label, platform         string
@@ -72,6 +72,8 @@ type rows struct {
 	hops        []hopRow
 	connections []connectionRow
 	pushes      []pushRow
+
+	accepted map[uint64]int // place in pushes of those that have not ended, by position
 }
 
 func (r *rows) len() int { return len(r.hops) + len(r.connections) + len(r.pushes) }
@@ -81,5 +83,6 @@ func (r *rows) reset() {
 	clear(r.hops)
 	clear(r.connections)
 	clear(r.pushes)
+	clear(r.accepted)
 	r.hops, r.connections, r.pushes = r.hops[:0], r.connections[:0], r.pushes[:0]
 }

@@ -69,6 +69,7 @@ func pushesTable() *table[pushRow] {
 		text("user", func(r *pushRow) string { return r.user }),
 		u64("position", func(r *pushRow) uint64 { return r.position }),
 		u8("version", func(r *pushRow) uint8 { return r.version }),
+		u8("accepts", func(r *pushRow) uint8 { return r.accepts }),
 		moment("accepted", func(r *pushRow) int64 { return r.steps.accepted }),
 		id("trace_id", func(r *pushRow) schemas.ID { return r.trace }),
 		id("push_id", func(r *pushRow) schemas.ID { return r.push }),

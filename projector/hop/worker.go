@@ -16,8 +16,9 @@ import (
 type worker struct {
 	p       *eventlog.Partition
 	sink    *sink
-	flush   time.Duration
+	flush   time.Duration // at least so long a cut waits; pace says how much longer
 	maxRows int
+	took    time.Duration // by the newest insert
 	tracer  trace.Tracer  // nil = spans are not exported
 	held    *atomic.Int64 // rows gathered by all workers of the process
 
@@ -73,9 +74,11 @@ func (w *worker) project(ctx context.Context, until int64) error {
 		if err := w.p.Commit(ctx, c.first, mark{next: w.next, state: c.was}.encode()); err != nil {
 			return err
 		}
+		began := time.Now()
 		if err := w.sink.insert(ctx, c.token(w.p, w.next), &c.rows, w.p.Alive); err != nil {
 			return err
 		}
+		w.took = time.Since(began)
 		if w.tracer != nil {
 			spans(w.tracer, &c.rows)
 		}
@@ -100,14 +103,14 @@ func (w *worker) release() {
 func (w *worker) gather(ctx context.Context, until int64) error {
 	w.cut.first, w.cut.began = w.next, 0
 	w.cut.was = state{term: w.state.term, serials: w.state.serials.Clone()}
-	due := time.NewTimer(w.flush)
+	due := time.NewTimer(w.pace())
 	defer due.Stop()
 	begun := w.fold(w.rest, until)
 	for !w.enough(until) {
 		select {
 		case b := <-w.p.Batches():
 			if !begun {
-				due.Reset(w.flush)
+				due.Reset(w.pace())
 			}
 			begun = w.fold(b, until)
 		case <-due.C:
@@ -119,6 +122,16 @@ func (w *worker) gather(ctx context.Context, until int64) error {
 		}
 	}
 	return nil
+}
+
+// longestPace leaves time for the insert within the second after which a hop
+// is to be found.
+const longestPace = 800 * time.Millisecond
+
+// pace is how long a cut gathers. Larger inserts cost the engine less for each
+// row, so the longer an insert took the longer the next one waits.
+func (w *worker) pace() time.Duration {
+	return max(w.flush, min(12*w.took, longestPace))
 }
 
 func (w *worker) enough(until int64) bool {

@@ -25,9 +25,9 @@ type Config struct {
 	// the disk unless it says synchronous_commit=on: what a crash of the server
 	// takes comes back from the log, since the offset goes with it.
 	DSN string
-	// Flush is the longest time between an event's arrival and its flush; at
-	// most 500 ms, default 300 ms. Shorter costs Postgres more, longer makes a
-	// takeover read more of the log.
+	// Flush is the time between an event's arrival and its flush; at most
+	// 500 ms, default 300 ms; while flushes take long it grows, up to a second.
+	// Shorter costs Postgres more, longer makes a takeover read more of the log.
 	Flush time.Duration
 	// Events is how many events at most are flushed at once; default 200,000.
 	// Their size is bounded too, by 32 MiB.
@@ -39,6 +39,7 @@ type Config struct {
 const (
 	defaultFlush  = 300 * time.Millisecond
 	longestFlush  = 500 * time.Millisecond
+	longestPace   = time.Second // a takeover reads so much more of the log
 	defaultEvents = 200_000
 	// cutBytes bounds the bodies that one transaction carries.
 	cutBytes = 32 << 20

@@ -19,11 +19,12 @@ type worker struct {
 	part *eventlog.Partition
 	snap *snapshot.Snapshot
 
-	next   int64       // offset behind all that is folded
-	events int         // folded since the last cut
-	bytes  int         // of them
-	due    *time.Timer // runs while there is something to flush
-	marked time.Time   // when the group's offset was stored
+	next   int64         // offset behind all that is folded
+	events int           // folded since the last cut
+	bytes  int           // of them
+	due    *time.Timer   // runs while there is something to flush
+	took   time.Duration // by the newest flush
+	marked time.Time     // when the group's offset was stored
 }
 
 // serve is the PartitionFunc. After an error it is called again and loads anew.
@@ -113,7 +114,7 @@ func (w *worker) run(ctx context.Context) error {
 // fold applies a batch. The first one after a flush sets the timer of the next.
 func (w *worker) fold(b eventlog.Batch) {
 	if w.events == 0 {
-		w.due.Reset(w.p.cfg.Flush)
+		w.due.Reset(w.pace())
 	}
 	for i := range b.Entries {
 		e := &b.Entries[i]
@@ -127,6 +128,12 @@ func (w *worker) fold(b eventlog.Batch) {
 	if w.p.hooks.folded != nil {
 		w.p.hooks.folded(w.next)
 	}
+}
+
+// pace is how long the next flush waits: while they take long they are fewer
+// and each finds more that has begun and ended since.
+func (w *worker) pace() time.Duration {
+	return max(w.p.cfg.Flush, min(20*w.took, longestPace))
 }
 
 // full: the flush must not wait for its time.
@@ -145,8 +152,8 @@ func (w *worker) flush(ctx context.Context) error {
 		return err
 	}
 	w.snap.Stored(c)
-	w.events, w.bytes = 0, 0
-	w.p.metrics.flushed(c, time.Since(began))
+	w.events, w.bytes, w.took = 0, 0, time.Since(began)
+	w.p.metrics.flushed(c, w.took)
 	if w.p.hooks.stored != nil {
 		w.p.hooks.stored(c)
 	}
