@@ -102,7 +102,6 @@ type line struct {
 
 	mu    sync.Mutex
 	down  bool
-	ended bool
 	conns map[net.Conn]bool
 }
 

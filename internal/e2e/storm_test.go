@@ -205,9 +205,9 @@ func (s *storm) upset(names []string, kill bool) {
 var errPulled = errors.New("the plug is pulled")
 
 // cutOff lets nothing of a stage get into the log any more, nor out of it.
-func cutOff(f *eventlog.Faults, app string) {
+func cutOff(f *eventlog.Faults, tenant string) {
 	for _, topic := range []string{
-		eventlog.EventsTopic, eventlog.DispatchTopic, eventlog.GatesTopic, eventlog.ControlTopic, eventlog.UplinkTopic(app),
+		eventlog.EventsTopic, eventlog.DispatchTopic, eventlog.GatesTopic, eventlog.ControlTopic, eventlog.UplinkTopic(tenant),
 	} {
 		f.Fail(topic, eventlog.AllPartitions, errPulled)
 	}

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -53,9 +52,6 @@ func (b *bell) await(t testing.TB, what string, cond func() bool) {
 		}
 	}
 }
-
-// errNotYet is what poll goes on after, when there is nothing more to say.
-var errNotYet = errors.New("not yet")
 
 // poll asks until there is no error: for what nobody rings a bell for, such as
 // the answers of HTTP.

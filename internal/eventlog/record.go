@@ -17,6 +17,7 @@ const StampSize = 20
 // Stamp says where origin and serial are added.
 type Stamp uint8
 
+// The places.
 const (
 	StampValue  Stamp = iota // to the value, an encoded Event or Command
 	StampHeader              // to the value of the header StampHeaderName

@@ -6,7 +6,7 @@ import "encoding/binary"
 // Concatenated messages merge, so nobody encodes twice.
 const (
 	tagOrigin = 14<<3 | 1 // fixed64
-	tagSerial = 15 << 3 // varint
+	tagSerial = 15 << 3   // varint
 )
 
 func appendStamp(b []byte, origin, serial uint64) []byte {

@@ -85,12 +85,12 @@ func Echo(ctx context.Context, cfg Config, address string) (Run, error) {
 		return Run{}, err
 	}
 	working, stop := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- p.run(working) }()
-	defer func() {
-		stop()
-		_ = <-done // what broke the poller broke the connections too
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = p.run(working) // what broke the poller broke the connections too
 	}()
+	defer func() { stop(); <-done }()
 	m, broken := newMeter(), error(nil)
 	frame := wire.AppendPush(nil, wire.Header{Family: family}, wire.PushPrefix{}, filler(cfg.Body))
 	for range cfg.Devices {
