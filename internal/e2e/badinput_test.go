@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"waybill/client"
 	"waybill/internal/wire"
 	"waybill/schemas"
 )
@@ -14,7 +15,7 @@ import (
 func TestBadFrames(t *testing.T) {
 	t.Parallel()
 	w := start(t, config(t))
-	neighbour := w.phone("neighbour", "phone")
+	neighbour := w.phone("neighbour", "phone", func(c *client.Config) { c.Addresses = w.gates[:1] })
 	w.awaitConnected(neighbour)
 	good := claims{w.App.Name, "dev", w.App.Secret, time.Hour}
 	in := login(t, good.token(t, "driver"), 0)
