@@ -3,20 +3,57 @@ package eventlog
 import (
 	"context"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // clientLog passes the client's warnings on. Its informational lines come once
-// for each flush and each rebalance; they are of no use to an operator.
-type clientLog struct{ log *slog.Logger }
+// for each flush and each rebalance; they are of no use to an operator. While a
+// broker is away the client warns at every try: one line in repeatAfter is
+// passed on, the others at level debug.
+type clientLog struct {
+	log *slog.Logger
 
-func (clientLog) Level() kgo.LogLevel { return kgo.LogLevelWarn }
+	mu   sync.Mutex
+	said map[string]time.Time // by message and broker
+}
 
-func (c clientLog) Log(level kgo.LogLevel, msg string, keyvals ...any) {
+func newClientLog(log *slog.Logger) *clientLog {
+	return &clientLog{log: log, said: make(map[string]time.Time)}
+}
+
+const repeatAfter = 10 * time.Second
+
+func (*clientLog) Level() kgo.LogLevel { return kgo.LogLevelWarn }
+
+func (c *clientLog) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	at := slog.LevelWarn
 	if level == kgo.LogLevelError {
 		at = slog.LevelError
 	}
+	if c.repeats(msg, keyvals) {
+		at = slog.LevelDebug
+	}
 	c.log.Log(context.Background(), at, "kafka client", append([]any{"what", msg}, keyvals...)...)
+}
+
+// repeats says whether the same was said of the same broker a moment ago.
+func (c *clientLog) repeats(msg string, keyvals []any) bool {
+	key := msg
+	for i := 0; i+1 < len(keyvals); i += 2 {
+		if keyvals[i] == "addr" {
+			if addr, ok := keyvals[i+1].(string); ok {
+				key += addr
+			}
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.said[key]) < repeatAfter {
+		return true
+	}
+	c.said[key] = time.Now()
+	return false
 }

@@ -44,6 +44,8 @@ type Log struct {
 	admin   *kadm.Client
 	metrics *metrics
 
+	clientLog *clientLog // of all clients: what one has said the others need not
+
 	mu     sync.Mutex
 	topics map[string]topic // those that were looked up
 }
@@ -61,7 +63,7 @@ func Open(cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	l := &Log{cfg: cfg, metrics: m, topics: make(map[string]topic)}
+	l := &Log{cfg: cfg, metrics: m, topics: make(map[string]topic), clientLog: newClientLog(cfg.Log)}
 	if l.client, err = kgo.NewClient(l.options()...); err != nil {
 		return nil, fmt.Errorf("open log at %v: %w", cfg.Brokers, err)
 	}
@@ -97,7 +99,7 @@ func (l *Log) options(more ...kgo.Opt) []kgo.Opt {
 		kgo.ClientID(clientID(l.cfg.Node)),
 		kgo.MetadataMinAge(metadataMinAge),
 		kgo.RetryBackoffFn(retryBackoff),
-		kgo.WithLogger(clientLog{l.cfg.Log}),
+		kgo.WithLogger(l.clientLog),
 	}, more...)
 }
 

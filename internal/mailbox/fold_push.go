@@ -35,10 +35,16 @@ func newPush(pos schemas.Position, e *schemas.Event) *Push {
 	return p
 }
 
-// recall compares the push with those of the same id and with tombstones.
+// recall compares the push with those of the same id and with tombstones. An
+// id that Waybill drew is not remembered beyond its push; while that one is
+// open, its repetition under the drawn id is known all the same.
 func (u *User) recall(p *Push, b *schemas.Pushed, at int64) {
 	u.forget(at)
-	if r, ok := u.Recent[p.ID]; ok {
+	r, ok := u.Recent[p.ID]
+	if !ok && b.Name != "" {
+		r, ok = u.openWith(p.ID)
+	}
+	if ok {
 		p.First, p.Never = r.Pos, schemas.Reason_REASON_DUPLICATE
 		if r.Digest != p.Digest {
 			p.Never = schemas.Reason_REASON_ID_REUSED
@@ -51,6 +57,21 @@ func (u *User) recall(p *Push, b *schemas.Pushed, at int64) {
 	if b.Name != "" {
 		u.remember(Recent{ID: p.ID, Pos: p.Pos, Digest: p.Digest, Time: at})
 	}
+}
+
+// openWith is the open push with that id.
+func (u *User) openWith(id schemas.ID) (Recent, bool) {
+	for _, p := range u.Pushes {
+		if p.ID == id && p.Never == 0 {
+			return Recent{ID: id, Pos: p.Pos, Digest: p.Digest}, true
+		}
+	}
+	for i := range u.Waiting {
+		if p := u.Waiting[i].Push; p.ID == id {
+			return Recent{ID: id, Pos: p.Pos, Digest: p.Digest}, true
+		}
+	}
+	return Recent{}, false
 }
 
 // due puts the push into the mailbox: from now on each live device is owed it.
