@@ -34,7 +34,7 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 	var errs [7]error
 	m.appended, errs[0] = meter.Int64Counter("waybill.log.appended", metric.WithDescription("Records that the log has taken."))
 	m.failed, errs[1] = meter.Int64Counter("waybill.log.failed", metric.WithDescription("Records that were accepted and are in doubt."))
-	m.latency, errs[2] = meter.Float64Histogram("waybill.log.append.duration", metric.WithUnit("s"), metric.WithDescription("Time from append to the broker's answer."),
+	m.latency, errs[2] = meter.Float64Histogram("waybill.log.append.duration", metric.WithUnit("s"), metric.WithDescription("Time from append to the broker's answer, the longest of each burst."),
 		metric.WithExplicitBucketBoundaries(.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10))
 	m.refused, errs[3] = meter.Int64Counter("waybill.log.refused", metric.WithDescription("Appends that were refused at once, by reason."))
 	m.left, errs[4] = meter.Int64Counter("waybill.log.left_out", metric.WithDescription("Records that were read and left out: repeat, misplaced, undecodable."))
@@ -64,15 +64,34 @@ func (m *metrics) refuse(topic string, why refusal) {
 	m.refused.Add(context.Background(), 1, m.set(topic, string(why)))
 }
 
-// ended counts the end of an accepted record.
-func (m *metrics) ended(topic string, took time.Duration, err error) {
-	set := m.set(topic, "")
+// burst is the records of one partition that have ended since the instruments
+// were told.
+type burst struct {
+	appended, failed int64
+	longest          time.Duration // of those that were appended
+}
+
+const burstMost = 64
+
+func (b *burst) add(took time.Duration, err error) {
 	if err != nil {
-		m.failed.Add(context.Background(), 1, set)
+		b.failed++
 		return
 	}
-	m.appended.Add(context.Background(), 1, set)
-	m.latency.Record(context.Background(), took.Seconds(), set)
+	b.appended++
+	b.longest = max(b.longest, took)
+}
+
+// ended counts the ends of accepted records.
+func (m *metrics) ended(topic string, b burst) {
+	set := m.set(topic, "")
+	if b.failed > 0 {
+		m.failed.Add(context.Background(), b.failed, set)
+	}
+	if b.appended > 0 {
+		m.appended.Add(context.Background(), b.appended, set)
+		m.latency.Record(context.Background(), b.longest.Seconds(), set)
+	}
 }
 
 // batch counts what a partition yielded.

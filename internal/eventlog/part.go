@@ -27,6 +27,7 @@ type part struct {
 	serial  uint64   // of the newest record that was accepted
 	records int      // accepted and not ended
 	bytes   int      // of them
+	burst   burst    // ended, and the instruments not told yet
 	oldest  *pending // head of the queue of those that have not ended
 	newest  *pending // its tail
 	held    *pending // the first one that the fault seam keeps from the client
@@ -159,8 +160,9 @@ func (p *part) send(q *pending) { p.a.client.TryProduce(context.Background(), &q
 // other, in the order of the log. The place is free before done is called, and
 // who waits in Flush is woken after it.
 func (p *part) end(q *pending, err error) {
-	p.release(q)
-	p.a.log.metrics.ended(p.topic, time.Since(q.at), err)
+	if b, over := p.release(q, err); over {
+		p.a.log.metrics.ended(p.topic, b)
+	}
 	if q.done != nil {
 		at := q.appended(err)
 		if err != nil {
@@ -180,13 +182,21 @@ func (q *pending) appended(err error) Appended {
 	return at
 }
 
-// release frees the record's place.
-func (p *part) release(q *pending) {
+// release frees the record's place and counts its end. It hands out the burst
+// that this ends: the instruments cost more than the append, so they are told
+// when the partition has nothing left on its way, or of so many at once.
+func (p *part) release(q *pending, err error) (b burst, over bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.records--
 	p.bytes -= q.size
 	q.ended = true
+	p.burst.add(time.Since(q.at), err)
+	if p.records > 0 && p.burst.appended+p.burst.failed < burstMost {
+		return burst{}, false
+	}
+	b, p.burst = p.burst, burst{}
+	return b, true
 }
 
 // drop takes finished records from the queue's head. Almost always that is the
