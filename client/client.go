@@ -154,7 +154,7 @@ func (c *Client) stay(ctx context.Context) error {
 			return nil
 		}
 		wait, final := c.judge(err, &to)
-		c.cfg.Log.Info("disconnected", "address", address, "error", err, "wait", wait)
+		c.cfg.Log.Info("disconnected", "address", address, "err", err, "wait", wait)
 		c.cfg.OnNotice(Notice{Kind: Disconnected, Address: address, Err: err, Wait: wait})
 		if final != nil {
 			return final

@@ -117,6 +117,6 @@ func (o *outbox) handed(a *eventlog.Appender, r eventlog.Record) bool {
 	case errors.Is(err, eventlog.ErrBusy):
 		return false
 	}
-	o.w.log.Error("append", "topic", r.Topic, "partition", r.Partition, "error", err)
+	o.w.log.Error("append", "topic", r.Topic, "partition", r.Partition, "err", err)
 	return true
 }

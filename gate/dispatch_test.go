@@ -96,7 +96,8 @@ func TestMetrics(t *testing.T) {
 	c.shutdown(schemas.Reason_REASON_GATE_STOPPING)
 	got := collect(t, reader)
 	for name, want := range map[string]int64{
-		"gate.accepted": 1, "gate.frames/in": 1, "gate.frames/out": 2, "gate.closes/gate_stopping": 1, "gate.connections/false": 1,
+		"waybill.gate.accepted": 1, "waybill.gate.frames/in": 1, "waybill.gate.frames/out": 2,
+		"waybill.gate.closes/gate_stopping": 1, "waybill.gate.connections/false": 1,
 	} {
 		if got[name] != want {
 			t.Errorf("%s is %d, want %d", name, got[name], want)

@@ -34,20 +34,20 @@ func (m *metrics) close(r schemas.Reason) { m.closes[uint(r)%reasons].Add(1) }
 func (m *metrics) counters() []counter {
 	in, out := attribute.String("direction", "in"), attribute.String("direction", "out")
 	return []counter{
-		{&m.accepted, "gate.accepted", "connections accepted", nil},
-		{&m.scarce, "gate.accept.scarce", "accepts that found no descriptor or memory", nil},
-		{&m.framesIn, "gate.frames", "frames by direction", &in},
-		{&m.framesOut, "gate.frames", "frames by direction", &out},
-		{&m.bytesIn, "gate.bytes", "bytes by direction", &in},
-		{&m.bytesOut, "gate.bytes", "bytes by direction", &out},
-		{&m.swallowed, "gate.swallowed", "pushes that the gap rule did not write again", nil},
-		{&m.gaps, "gate.gaps", "connections closed because a command was missing", nil},
-		{&m.bounces, "gate.bounces", "commands for connections that the gate does not hold", nil},
-		{&m.misdirected, "gate.misdirected", "commands for another gate, for a newer life of this one, or of an unknown kind", nil},
-		{&m.sentDropped, "gate.sent.dropped", "sent events left out while the log was away", nil},
-		{&m.acksIgnored, "gate.acks.ignored", "cursors beyond what was written", nil},
-		{&m.unknown, "gate.unknown", "frames of the session with an unknown command", nil},
-		{&m.uplinksRefused, "gate.uplinks.refused", "uplinks that the log did not take or that wait for an earlier one", nil},
+		{&m.accepted, "waybill.gate.accepted", "Connections accepted.", nil},
+		{&m.scarce, "waybill.gate.accept.scarce", "Accepts that found no descriptor or memory.", nil},
+		{&m.framesIn, "waybill.gate.frames", "Frames by direction.", &in},
+		{&m.framesOut, "waybill.gate.frames", "Frames by direction.", &out},
+		{&m.bytesIn, "waybill.gate.bytes", "Bytes by direction.", &in},
+		{&m.bytesOut, "waybill.gate.bytes", "Bytes by direction.", &out},
+		{&m.swallowed, "waybill.gate.swallowed", "Pushes that the gap rule did not write again.", nil},
+		{&m.gaps, "waybill.gate.gaps", "Connections closed because a command was missing.", nil},
+		{&m.bounces, "waybill.gate.bounces", "Commands for connections that the gate does not hold.", nil},
+		{&m.misdirected, "waybill.gate.misdirected", "Commands for another gate, for a newer life of this one, or of an unknown kind.", nil},
+		{&m.sentDropped, "waybill.gate.sent.dropped", "Sent events left out while the log was away.", nil},
+		{&m.acksIgnored, "waybill.gate.acks.ignored", "Cursors beyond what was written.", nil},
+		{&m.unknown, "waybill.gate.unknown", "Frames of the session with an unknown command.", nil},
+		{&m.uplinksRefused, "waybill.gate.uplinks.refused", "Uplinks that the log did not take or that wait for an earlier one.", nil},
 	}
 }
 
@@ -62,11 +62,11 @@ type counter struct {
 func newMetrics(g *Gate) (*metrics, error) {
 	m := &metrics{}
 	meter := g.cfg.Meter
-	connections, err := meter.Int64ObservableGauge("gate.connections", metric.WithDescription("open connections, by whether they have logged in"))
+	connections, err := meter.Int64ObservableGauge("waybill.gate.connections", metric.WithDescription("Open connections, by whether they have logged in."))
 	if err != nil {
 		return nil, fmt.Errorf("make instrument: %w", err)
 	}
-	closes, err := meter.Int64ObservableCounter("gate.closes", metric.WithDescription("connections that ended, by reason"))
+	closes, err := meter.Int64ObservableCounter("waybill.gate.closes", metric.WithDescription("Connections that ended, by reason."))
 	if err != nil {
 		return nil, fmt.Errorf("make instrument: %w", err)
 	}

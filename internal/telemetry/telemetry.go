@@ -105,7 +105,7 @@ func (t *Telemetry) listen(cfg Config, registry *prometheus.Registry) error {
 	t.server = &http.Server{Handler: handler(cfg, registry), ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		if err := t.server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			t.log.Error("serve metrics", "error", err)
+			t.log.Error("serve metrics", "err", err)
 		}
 	}()
 	return nil

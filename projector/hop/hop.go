@@ -46,7 +46,7 @@ type Config struct {
 const Group = "waybill-hop"
 
 // Found by measurement: cuts by time make inserts of tens of thousands of rows
-// under load, and cost half of cuts at 20,000 rows (docs/benchmarks).
+// under load, and cost half of cuts at 20,000 rows.
 const (
 	defaultFlush   = 300 * time.Millisecond
 	defaultMaxRows = 150_000
@@ -123,9 +123,9 @@ type metrics struct {
 func newMetrics(meter metric.Meter) (*metrics, error) {
 	m := &metrics{}
 	var errs [3]error
-	m.rows, errs[0] = meter.Int64Counter("waybill.hop.rows", metric.WithDescription("Rows inserted into ClickHouse, by table."))
-	m.retries, errs[1] = meter.Int64Counter("waybill.hop.retries", metric.WithDescription("Inserts that ClickHouse did not take."))
-	m.took, errs[2] = meter.Float64Histogram("waybill.hop.insert.duration", metric.WithUnit("s"), metric.WithDescription("Time to insert one cut."),
+	m.rows, errs[0] = meter.Int64Counter("waybill.projector.hop.rows", metric.WithDescription("Rows inserted into ClickHouse, by table."))
+	m.retries, errs[1] = meter.Int64Counter("waybill.projector.hop.retries", metric.WithDescription("Inserts that ClickHouse did not take."))
+	m.took, errs[2] = meter.Float64Histogram("waybill.projector.hop.insert.duration", metric.WithUnit("s"), metric.WithDescription("Time to insert one cut."),
 		metric.WithExplicitBucketBoundaries(.005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30))
 	for i, table := range [...]string{"hops", "connections", "pushes"} {
 		m.tables[i] = metric.WithAttributeSet(attribute.NewSet(attribute.String("table", table)))
