@@ -9,12 +9,12 @@ import (
 
 // changes is what a storing reader has not stored yet.
 type changes struct {
-	listed    bool // in State.touched
-	lists     bool // Closing, Ended or Tombs
-	gone      []schemas.Position
-	unwaited  []schemas.Position
-	recent    []Recent
-	forgotten bool
+	listed    bool               // in State.touched
+	lists     bool               // Closing, Ended or Tombs
+	gone      []schemas.Position // stored pushes that are over
+	unwaited  []schemas.Position // stored waiting pushes that are due, or canceled
+	recent    []Recent           // ids that were added
+	forgotten bool               // ids have gone from the front of Recent
 }
 
 // Change is one user's difference between what is stored and what is folded.
@@ -42,6 +42,7 @@ type DeviceChange struct {
 // collected and Changes is empty.
 func (s *State) Track() { s.track = true }
 
+// touch notes that the user may have changed, once until the next Changes.
 func (s *State) touch(u *User) {
 	if !s.track {
 		u.changes = changes{}
@@ -73,6 +74,7 @@ func (s *State) Changes() []Change {
 	return out
 }
 
+// take hands out the user's changes and marks them as stored.
 func (u *User) take() Change {
 	x := u.changes
 	c := Change{User: u, Lists: x.lists, Gone: x.gone, Unwaited: x.unwaited, Recent: x.recent, Forgotten: x.forgotten}

@@ -55,6 +55,7 @@ func (u *User) Device(name string) int {
 	return -1
 }
 
+// deviceFor finds or makes the device. Copies are told apart by its index.
 func (u *User) deviceFor(name string) int {
 	if i := u.Device(name); i >= 0 {
 		return i
@@ -104,6 +105,8 @@ func (u *User) countTry(i int) {
 	}
 }
 
+// close puts the connection on the list of those that must go. The list is
+// bounded: the oldest is given up.
 func (u *User) close(device string, conn schemas.ConnID, reason schemas.Reason) {
 	if len(u.Closing) == maxClosing {
 		u.Closing = append(u.Closing[:0], u.Closing[1:]...)

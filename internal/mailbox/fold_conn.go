@@ -54,6 +54,9 @@ func (u *User) inherit(i int) {
 	}
 }
 
+// route begins the connection's series at the cursor that the device presented,
+// which also acknowledges what lies before it. A cursor that means nothing here
+// moves nothing: the series starts below the oldest debt, and says so (Adopt).
 func (u *User) route(i int, pos schemas.Position, at int64, e *schemas.Event) {
 	d, b := &u.Devices[i], e.Connected
 	d.Conn, d.ResumeAt, d.Progress, d.Since = e.Conn(), pos, at, at
@@ -111,6 +114,7 @@ func (u *User) outlived(e *schemas.Event) {
 	})
 }
 
+// dropClosing ends the closing of connections that are known to be gone.
 func (u *User) dropClosing(which func(Closing) bool) {
 	n := len(u.Closing)
 	if u.Closing = slices.DeleteFunc(u.Closing, which); len(u.Closing) != n {
@@ -118,6 +122,9 @@ func (u *User) dropClosing(which func(Closing) bool) {
 	}
 }
 
+// disconnected is the gate's own word that the connection is gone: nothing is
+// left to close. It carries the last cursor, which counts also when the route
+// has long been another's.
 func (u *User) disconnected(pos schemas.Position, at int64, e *schemas.Event) {
 	b, conn := e.Disconnected, e.Conn()
 	u.dropClosing(func(c Closing) bool { return c.Conn == conn })

@@ -24,6 +24,8 @@ func (u *User) outcome(e *schemas.Event) {
 	u.removeOver(p)
 }
 
+// deviceOutcome closes the debt of one device. An overflow of its own backlog is
+// a gap that its next resumed will name.
 func (u *User) deviceOutcome(p *Push, device string, b *schemas.Outcome) {
 	i := u.Device(device)
 	if i < 0 {

@@ -8,6 +8,9 @@ import (
 	"waybill/schemas"
 )
 
+// pushed makes the push due, or puts it among the waiting if it has a time. One
+// that must not be delivered (a repeat, a canceled one) is due at once: it ends
+// by an outcome like any other, and holds its place in the order until then.
 func (u *User) pushed(pos schemas.Position, at int64, e *schemas.Event) {
 	b := e.Pushed
 	if b == nil {
@@ -23,6 +26,7 @@ func (u *User) pushed(pos schemas.Position, at int64, e *schemas.Event) {
 	u.due(p, at, ttl)
 }
 
+// newPush copies what the event says: its bytes belong to the reader.
 func newPush(pos schemas.Position, e *schemas.Event) *Push {
 	b := e.Pushed
 	p := &Push{
@@ -75,6 +79,8 @@ func (u *User) openWith(id schemas.ID) (Recent, bool) {
 }
 
 // due puts the push into the mailbox: from now on each live device is owed it.
+// ttl counts from here, in broker time. One that must never be delivered is
+// owed to nobody and collapses nothing.
 func (u *User) due(p *Push, at, ttl int64) {
 	p.Since, p.Dead = at, at+ttl
 	if p.Never == 0 {
@@ -89,7 +95,8 @@ func (u *User) due(p *Push, at, ttl int64) {
 	u.Pushes = append(u.Pushes, p)
 }
 
-// collapse asks for the end of older pushes of the same collapse key.
+// collapse asks for the end of older pushes of the same collapse key. Whether it
+// is too late for one (it was dispatched) is delivery's to judge.
 func (u *User) collapse(p *Push) {
 	if p.CollapseKey == "" {
 		return
@@ -114,6 +121,9 @@ func (u *User) released(pos schemas.Position, at int64, e *schemas.Event) {
 	u.due(p, at, ttl)
 }
 
+// cancelAsked withdraws a waiting push, asks for the end of an open one, and
+// buries an id that is unknown, for the push that may still come. An id that
+// has been and gone (Recent) needs no tomb: its next push is a duplicate.
 func (u *User) cancelAsked(at int64, e *schemas.Event) {
 	id := schemas.IDFrom(e.CancelAsked.GetPushId())
 	if i := slices.IndexFunc(u.Waiting, func(w Waiting) bool { return w.Push.ID == id }); i >= 0 {
@@ -138,6 +148,8 @@ func (u *User) cancelAsked(at int64, e *schemas.Event) {
 	}
 }
 
+// remember keeps an id for the idempotency window, up to a number; the oldest
+// goes first, so that one position says which of them have gone.
 func (u *User) remember(r Recent) {
 	if u.Recent == nil {
 		u.Recent = make(map[schemas.ID]Recent)
@@ -150,6 +162,7 @@ func (u *User) remember(r Recent) {
 	u.changes.recent = append(u.changes.recent, r)
 }
 
+// bury keeps a tomb; beyond the bound the oldest is given up.
 func (u *User) bury(t Tomb) {
 	if len(u.Tombs) >= maxTombs {
 		u.Tombs = slices.Delete(u.Tombs, 0, 1)
@@ -173,6 +186,7 @@ func (u *User) forget(at int64) {
 	}
 }
 
+// dropRecent forgets the oldest id.
 func (u *User) dropRecent() {
 	id := u.recentOrder[0]
 	u.recentOrder = u.recentOrder[1:]

@@ -20,7 +20,7 @@ type Push struct {
 	Family      uint32
 	Command     uint32
 	Body        []byte // nil once a storing reader has let it go
-	Digest      uint64
+	Digest      uint64 // of everything that was asked; see Recent
 	Device      string // the one device, empty = all
 	Accepted    int64  // ingest's clock
 	Since       int64  // broker time at which it became due
@@ -41,7 +41,8 @@ type Push struct {
 	// is under way.
 	Ending Ending
 
-	changed, stored bool
+	changed bool // since Changes handed it out
+	stored  bool // it has a row: its end must be stored too
 }
 
 // Ending is what a delivery worker has decided and not read back.
@@ -50,14 +51,14 @@ type Ending struct {
 	Class schemas.Class
 }
 
-// Copy is one push for one device.
+// Copy is one push for one device: the debt, how far it got, and its outcome.
 type Copy struct {
-	Owed    bool
-	Acked   bool
-	Routed  bool  // the device had a route while it was owed this
-	Tries   uint8 // connections that count against it
-	End     schemas.Class
-	Attempt uint32 // newest that a gate reported
+	Owed    bool          // goes with the session; comes back with the next login
+	Acked   bool          // by a cursor; the outcome is for delivery to decide
+	Routed  bool          // the device had a route while it was owed this
+	Tries   uint8         // connections that count against it
+	End     schemas.Class // outcome for the device; 0 = none read yet
+	Attempt uint32        // newest that a gate reported
 	// First times, by the node's clock; 0 = not reported.
 	Dispatched, Sent, AckTime, Opened int64
 	AttemptConn                       schemas.ConnID

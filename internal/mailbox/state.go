@@ -26,8 +26,8 @@ type State struct {
 	Sealed bool
 	Users  map[string]*User // by key (schemas.Key)
 
-	track   bool
-	touched []*User
+	track   bool    // collect changes; see Track
+	touched []*User // with changes that Changes has not handed out
 }
 
 // New is the state before the first event.
@@ -60,7 +60,8 @@ type Closing struct {
 	Reason schemas.Reason
 }
 
-// Ended is a session that may not come back.
+// Ended is a session that may not come back: a connected that still names it is
+// closed with Reason.
 type Ended struct {
 	Session schemas.ID
 	Device  string
@@ -68,7 +69,8 @@ type Ended struct {
 	Time    int64 // broker time
 }
 
-// Tomb is a cancel that came before its push.
+// Tomb is a cancel that came before its push. It waits for it as long as the
+// idempotency window is.
 type Tomb struct {
 	ID   schemas.ID
 	Time int64 // broker time
@@ -78,8 +80,8 @@ type Tomb struct {
 type Recent struct {
 	ID     schemas.ID
 	Pos    schemas.Position
-	Digest uint64
-	Time   int64 // broker time
+	Digest uint64 // of what was asked: another one under the id is id_reused
+	Time   int64  // broker time
 }
 
 // Waiting is a push that is to be delivered later. Its Pos is that of pushed.
@@ -118,6 +120,7 @@ func (s *State) stale(e *schemas.Event) bool {
 	return decision && schemas.Position(e.Term) != s.Term
 }
 
+// user finds or makes the user. Nobody is ever let go: there is no eviction yet.
 func (s *State) user(app, name string) *User {
 	// The map is asked with bytes on the stack: no allocation for a known user.
 	var buf [128]byte
