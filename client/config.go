@@ -58,7 +58,7 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Defaults, each from DESIGN.md §12 or explained in docs/protocol.md.
+// Defaults, as docs/protocol.md §8 to §10 explains them.
 const (
 	defaultWindow        = 32
 	defaultMaxUplinks    = 256

@@ -24,7 +24,8 @@ type Settings struct {
 	OneDevicePerUser bool
 }
 
-// Defaults are the numbers of DESIGN §12.
+// Defaults are the settings of an installation that chose none. Window
+// and Handling are what docs/protocol.md §10 tells devices.
 func Defaults() Settings {
 	return Settings{
 		AckTimer: 10 * time.Second, Handling: 5 * time.Minute,

@@ -19,7 +19,7 @@ import (
 // Group is the consumer group of the delivery workers.
 const Group = "waybill-delivery"
 
-// Config of a Worker. Zero durations take the defaults of DESIGN §12.
+// Config of a Worker. Zero durations take their defaults.
 type Config struct {
 	Log  *eventlog.Log
 	Node string // name of this process in events: delivery-1@host

@@ -27,6 +27,7 @@
 // the log was away (the device's next cursor says it again).
 //
 // A gate's incarnation is the position of its `started`. It obeys, and answers
-// `bounced`, for connection ids of its own incarnation only. A newer `started` of its number means that another process has taken over: it
-// closes everything and Run returns [ErrReplaced].
+// `bounced`, for connection ids of its own incarnation only. A newer `started`
+// of its number means that another process has taken over: it closes everything
+// and Run returns [ErrReplaced].
 package gate

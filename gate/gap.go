@@ -2,7 +2,7 @@ package gate
 
 import "waybill/schemas"
 
-// Gap is the gap rule of one connection (DESIGN.md §4.3): it keeps the last
+// Gap is the gap rule of one connection (docs/architecture.md): it keeps the last
 // position that was forwarded and lets no write pass that does not follow it.
 // It is pure; the simulation runs this very type.
 type Gap struct {

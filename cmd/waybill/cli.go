@@ -12,8 +12,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// cli is the command line: a field for each subcommand. Every flag has an
-// environment variable WAYBILL_<FLAG>; unknown flags are refused.
+// cli is the command line: a field for each subcommand. What an operator sets
+// has an environment variable WAYBILL_… too, which --help names; unknown flags
+// are refused.
 type cli struct {
 	LogLevel  slog.Level `help:"Least level that is logged: debug, info, warn, error." default:"info" env:"WAYBILL_LOG_LEVEL"`
 	LogFormat string     `help:"text for a person, json for a collector." enum:"text,json" default:"text" env:"WAYBILL_LOG_FORMAT"`

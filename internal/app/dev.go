@@ -251,7 +251,8 @@ func (d *Dev) Stop(name string) error {
 	return nil
 }
 
-// Failed is closed when a stage has ended by itself; Err says why.
+// Failed waits until a stage ends by itself and says why; nil when ctx ends
+// first.
 func (d *Dev) Failed(ctx context.Context) error {
 	d.mu.Lock()
 	stages := make([]*Running, 0, len(d.running))

@@ -13,7 +13,7 @@
 // must be true when nothing moves any more is checked. A seed and a set of
 // [Faults] give the same schedule on every machine.
 //
-// A test is worth what it finds. So each clause of the blueprint can be taken
+// A test is worth what it finds. So each clause of the rules can be taken
 // away, and a search must then find a schedule that breaks.
 //
 // How to ask it: WAYBILL_SCHEDULES, WAYBILL_SEED and WAYBILL_SHOW are said in

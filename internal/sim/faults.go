@@ -2,7 +2,7 @@ package sim
 
 import "waybill/delivery"
 
-// Faults is a set of clauses of the blueprint that are taken away.
+// Faults is a set of clauses of the rules that are taken away.
 type Faults uint32
 
 // The clauses. Each names what is true without the fault.

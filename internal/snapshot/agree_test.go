@@ -69,7 +69,7 @@ func checksum(t *testing.T, pool *pgxpool.Pool) string {
 	return sum
 }
 
-// TestRowsAgreeWithFold is the agreement of DESIGN §7: whatever the log says
+// TestRowsAgreeWithFold is what delivery and the projector rest on: whatever the log says
 // and wherever it is cut, the rows are the fold.
 func TestRowsAgreeWithFold(t *testing.T) {
 	dsn := pgtest.Migrated(t)
