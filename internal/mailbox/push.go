@@ -20,7 +20,7 @@ type Push struct {
 	Family      uint32
 	Command     uint32
 	Body        []byte // nil once a storing reader has let it go
-	Digest      uint64 // of everything that was asked; see Recent
+	Digest      uint64 // of device, family, command and body
 	Device      string // the one device, empty = all
 	Accepted    int64  // ingest's clock
 	Since       int64  // broker time at which it became due

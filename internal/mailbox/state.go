@@ -80,7 +80,7 @@ type Tomb struct {
 type Recent struct {
 	ID     schemas.ID
 	Pos    schemas.Position
-	Digest uint64 // of what was asked: another one under the id is id_reused
+	Digest uint64 // as Push.Digest: another one under the id is id_reused
 	Time   int64  // broker time
 }
 
