@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"waybill/internal/app"
@@ -21,17 +23,25 @@ type engines struct {
 
 // process are the flags of every long-running process.
 type process struct {
-	Number  uint32 `help:"Number of this process within its stage, from 1." env:"WAYBILL_NUMBER" default:"1"`
-	Metrics string `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_METRICS" default:"127.0.0.1:7499"`
+	Number uint32 `help:"Number of this process within its stage, from 1." env:"WAYBILL_NUMBER" default:"1"`
+}
+
+// private is where a process says of itself how it is.
+type private struct {
+	stage   string // in the name of the process
+	address string // of /metrics, /healthz and /readyz; empty for none
 }
 
 // stageMaker builds one stage on what its process shares.
 type stageMaker func(app.Base) (*app.Stage, error)
 
 // runStages runs stages in this process until ctx ends or one of them fails.
-func runStages(ctx context.Context, log *slog.Logger, e engines, p process, makers ...stageMaker) error {
+func runStages(ctx context.Context, log *slog.Logger, e engines, p process, own private, makers ...stageMaker) error {
 	host, _ := os.Hostname()
-	tel, err := telemetry.New(ctx, telemetry.Config{Node: fmt.Sprintf("%d@%s", p.Number, host), Listen: p.Metrics, Log: log})
+	var ready readiness
+	tel, err := telemetry.New(ctx, telemetry.Config{
+		Node: fmt.Sprintf("%s-%d@%s", own.stage, p.Number, host), Listen: own.address, Log: log, Ready: ready.check,
+	})
 	if err != nil {
 		return err
 	}
@@ -53,10 +63,48 @@ func runStages(ctx context.Context, log *slog.Logger, e engines, p process, make
 		}
 		r := s.Start(context.WithoutCancel(ctx))
 		running = append(running, r)
+		ready.add(r)
 		log.Info("stage started", "stage", s.Name)
 	}
+	ready.started()
 	return waitFor(ctx, running)
 }
+
+// readiness of a process is that of all its stages.
+type readiness struct {
+	mu      sync.Mutex
+	all     bool
+	running []*app.Running
+}
+
+func (r *readiness) add(s *app.Running) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.running = append(r.running, s)
+}
+
+func (r *readiness) started() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = true
+}
+
+// check says what the process still waits for; nil when it does its work.
+func (r *readiness) check() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.all {
+		return errStarting
+	}
+	for _, s := range r.running {
+		if !s.IsReady() {
+			return fmt.Errorf("%s %w", s.Name, errStarting)
+		}
+	}
+	return nil
+}
+
+var errStarting = errors.New("is starting")
 
 // waitFor returns when ctx ends, or with the error of the stage that ended by
 // itself.

@@ -12,6 +12,7 @@ import (
 type gateCmd struct {
 	engines
 	process
+	Metrics    string        `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_METRICS" default:"127.0.0.1:7401"`
 	Listen     string        `help:"Where devices connect, host:port." env:"WAYBILL_LISTEN" default:":7400"`
 	Advertise  string        `help:"What devices are told to connect to; empty for where it listens." env:"WAYBILL_ADVERTISE"`
 	ClusterKey hexKey        `help:"Seals resume tickets: 64 hex digits, the same on all gates." env:"WAYBILL_CLUSTER_KEY" required:""`
@@ -21,7 +22,7 @@ type gateCmd struct {
 
 // Run runs the gate until it is told to stop.
 func (c *gateCmd) Run(ctx context.Context, log *slog.Logger) error {
-	return runStages(ctx, log, c.engines, c.process, func(b app.Base) (*app.Stage, error) {
+	return runStages(ctx, log, c.engines, c.process, private{"gate", c.Metrics}, func(b app.Base) (*app.Stage, error) {
 		return app.NewGate(b, app.GateConfig{
 			Number: c.Number, Listen: c.Listen, Advertise: c.Advertise, ClusterKey: c.ClusterKey,
 			Lease: c.Lease, Heartbeat: c.Heartbeat,
@@ -32,12 +33,13 @@ func (c *gateCmd) Run(ctx context.Context, log *slog.Logger) error {
 type ingestCmd struct {
 	engines
 	process
-	Listen string `help:"Where app-servers push, host:port." env:"WAYBILL_LISTEN" default:":7480"`
+	Metrics string `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_METRICS" default:"127.0.0.1:7481"`
+	Listen  string `help:"Where app-servers push, host:port." env:"WAYBILL_LISTEN" default:":7480"`
 }
 
 // Run runs the push API until it is told to stop.
 func (c *ingestCmd) Run(ctx context.Context, log *slog.Logger) error {
-	return runStages(ctx, log, c.engines, c.process, func(b app.Base) (*app.Stage, error) {
+	return runStages(ctx, log, c.engines, c.process, private{"ingest", c.Metrics}, func(b app.Base) (*app.Stage, error) {
 		return app.NewIngest(b, app.IngestConfig{Number: c.Number, Listen: c.Listen})
 	})
 }
@@ -45,6 +47,7 @@ func (c *ingestCmd) Run(ctx context.Context, log *slog.Logger) error {
 type deliveryCmd struct {
 	engines
 	process
+	Metrics  string        `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_METRICS" default:"127.0.0.1:7461"`
 	AckTimer time.Duration `help:"How long a push that was sent may wait for its acknowledgement." env:"WAYBILL_ACK_TIMER" default:"10s"`
 	Window   int           `help:"Pushes in flight to one device." env:"WAYBILL_WINDOW" default:"32"`
 	Mailbox  int           `help:"Open pushes that one user may have." env:"WAYBILL_MAILBOX" default:"1000"`
@@ -55,7 +58,7 @@ type deliveryCmd struct {
 func (c *deliveryCmd) Run(ctx context.Context, log *slog.Logger) error {
 	set := delivery.Defaults()
 	set.AckTimer, set.Window, set.Mailbox = c.AckTimer, c.Window, c.Mailbox
-	return runStages(ctx, log, c.engines, c.process, func(b app.Base) (*app.Stage, error) {
+	return runStages(ctx, log, c.engines, c.process, private{"delivery", c.Metrics}, func(b app.Base) (*app.Stage, error) {
 		return app.NewDelivery(b, app.DeliveryConfig{Number: c.Number, Settings: set, Session: c.Session})
 	})
 }
@@ -63,7 +66,8 @@ func (c *deliveryCmd) Run(ctx context.Context, log *slog.Logger) error {
 type projectorCmd struct {
 	engines
 	process
-	Only string `help:"session for Postgres, hop for ClickHouse, both for both." enum:"session,hop,both" default:"both" env:"WAYBILL_ONLY"`
+	Metrics string `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_METRICS" default:"127.0.0.1:7471"`
+	Only    string `help:"session for Postgres, hop for ClickHouse, both for both." enum:"session,hop,both" default:"both" env:"WAYBILL_ONLY"`
 }
 
 // Run runs the projectors until they are told to stop.
@@ -75,18 +79,19 @@ func (c *projectorCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if c.Only != "session" {
 		makers = append(makers, func(b app.Base) (*app.Stage, error) { return app.NewHopProjector(b, c.Number) })
 	}
-	return runStages(ctx, log, c.engines, c.process, makers...)
+	return runStages(ctx, log, c.engines, c.process, private{"projector", c.Metrics}, makers...)
 }
 
 type consoleCmd struct {
 	engines
 	process
-	Listen string `help:"Where people read, host:port." env:"WAYBILL_LISTEN" default:":7490"`
+	Metrics string `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_METRICS" default:"127.0.0.1:7491"`
+	Listen  string `help:"Where people read, host:port." env:"WAYBILL_LISTEN" default:":7490"`
 }
 
 // Run runs the console until it is told to stop.
 func (c *consoleCmd) Run(ctx context.Context, log *slog.Logger) error {
-	return runStages(ctx, log, c.engines, c.process, func(b app.Base) (*app.Stage, error) {
+	return runStages(ctx, log, c.engines, c.process, private{"console", c.Metrics}, func(b app.Base) (*app.Stage, error) {
 		return app.NewConsole(b, c.Number, c.Listen)
 	})
 }

@@ -119,6 +119,24 @@ func (r *Running) Done() <-chan struct{} { return r.done }
 // Err is why the stage ended; only after Done.
 func (r *Running) Err() error { return r.err }
 
+// IsReady says that the stage does its work now.
+func (r *Running) IsReady() bool {
+	select {
+	case <-r.done:
+		return false
+	default:
+	}
+	if r.ready == nil {
+		return true
+	}
+	select {
+	case <-r.ready:
+		return true
+	default:
+		return false
+	}
+}
+
 // WaitReady waits until the stage does its work, or has ended.
 func (r *Running) WaitReady(ctx context.Context) error {
 	if r.ready == nil {
