@@ -26,7 +26,7 @@ func (c *Core) ackDue(u *mailbox.User, i int) int64 {
 		if d.Received == p.Pos {
 			limit = c.set.Handling
 		}
-		return max(cp.SentAt, d.Progress) + limit.Microseconds() + 1
+		return max(max(cp.SentAt, d.Progress)+limit.Microseconds(), c.grace) + 1
 	}
 	return 0
 }

@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"container/heap"
+
 	"waybill/internal/mailbox"
 	"waybill/schemas"
 )
@@ -25,6 +27,7 @@ type Core struct {
 	active bool             // its claim is the newest that it has read
 	next   schemas.Position // of the newest record that it has read
 	now    int64            // every record appended up to then has been read
+	grace  int64            // no ack timer runs out before: the log was away
 
 	timers    timers
 	decisions []*schemas.Event
@@ -119,6 +122,10 @@ func (c *Core) Advance(now int64) {
 	c.fire()
 }
 
+// Grace tells that the log was away until now: whoever acknowledged meanwhile
+// has an ack timer's time to get its word into the log.
+func (c *Core) Grace(now int64) { c.grace = now + c.set.AckTimer.Microseconds() }
+
 // Now is the broker time up to which everything has been read.
 func (c *Core) Now() int64 { return c.now }
 
@@ -127,17 +134,13 @@ func (c *Core) Deadline() int64 {
 	if !c.active || len(c.timers) == 0 {
 		return 0
 	}
-	return c.timers[0].at
+	return c.timers[0].timer
 }
 
 // fire pumps the users whose timers are due.
 func (c *Core) fire() {
-	for c.active && len(c.timers) > 0 && c.timers[0].at <= c.now {
-		t := c.timers.pop()
-		if w := work(t.user); w.timer == t.at {
-			w.timer = 0
-			c.pump(t.user)
-		}
+	for c.active && len(c.timers) > 0 && c.timers[0].timer <= c.now {
+		c.pump(heap.Pop(&c.timers).(*userWork).user)
 	}
 }
 

@@ -20,7 +20,7 @@ func (c *Core) decide(u *mailbox.User, w *userWork) {
 	w.before(u)
 	for _, p := range u.Pushes {
 		c.decidePush(u, w, p)
-		w.count(p)
+		c.count(w, p)
 	}
 	for i := range u.Waiting {
 		c.release(u, &u.Waiting[i])

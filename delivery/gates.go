@@ -39,6 +39,9 @@ func (g *Gates) Apply(pos schemas.Position, at int64, e *schemas.Event) []uint32
 		g.started(e.Gate, uint64(pos), at, e.Started.GetLease())
 	case schemas.Kind_KIND_ALIVE:
 		g.sign(e.Gate, e.Incarnation, at, e.Alive.GetLease())
+	case schemas.Kind_KIND_STOPPED:
+		// Its last sign: when only this one is left, its lease lapses all the same.
+		g.sign(e.Gate, e.Incarnation, at, 0)
 	}
 	return g.changed()
 }

@@ -25,6 +25,7 @@ type owner struct {
 	clock brokerClock
 	gates *gatesView
 	ends  chan barrier // from the goroutine that asks for the log's end; one place, one asker
+	away  bool         // the log did not answer the newest question
 	asked bool         // an answer is under way, or waits in wall
 	wall  *barrier     // the answer, until everything below it has been read
 
@@ -38,6 +39,7 @@ type barrier struct {
 	end  int64
 	time int64
 	err  error
+	late bool // the answer took so long that the log was away
 }
 
 // flushEvery bounds how many records are folded before what they caused is
@@ -117,7 +119,6 @@ func (o *owner) read(b eventlog.Batch) {
 
 func (o *owner) readGates() {
 	for _, e := range o.gates.take() {
-		o.clock.observe(e.time)
 		o.core.ApplyGate(e.pos, e.time, e.event)
 	}
 }
@@ -179,8 +180,9 @@ func (o *owner) checkTimers(ctx context.Context) {
 	go func() {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
+		began := time.Now()
 		end, err := o.p.End(ctx)
-		o.ends <- barrier{end, now, err}
+		o.ends <- barrier{end, now, err, time.Since(began) > answersWithin}
 	}()
 }
 
@@ -190,7 +192,18 @@ func (o *owner) reach() {
 	case o.wall == nil || o.wall.err == nil && o.next < o.wall.end:
 		return
 	case o.wall.err == nil:
-		o.core.Advance(o.wall.time)
+		if o.away || o.wall.late {
+			o.core.Grace(o.clock.now())
+		}
+		o.core.Advance(inMillis(o.wall.time))
 	}
+	o.away = o.wall.err != nil
 	o.wall, o.asked = nil, false
 }
+
+// answersWithin is how soon a log that is there says where it ends.
+const answersWithin = time.Second
+
+// inMillis is a broker time before which nothing can be appended any more:
+// append times are whole milliseconds, and the current one is not over.
+func inMillis(micros int64) int64 { return micros/1000*1000 - 1000 }

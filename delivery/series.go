@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"slices"
+
 	"waybill/internal/mailbox"
 	"waybill/schemas"
 )
@@ -140,7 +142,7 @@ func (c *Core) closeAll(u *mailbox.User, w *userWork) {
 		x := &u.Closing[i]
 		c.close(u, w, x.Device, x.Conn, x.Reason)
 	}
-	if len(w.closed) > 0 && len(u.Closing) == 0 {
+	if len(w.closed) > len(u.Closing)+len(u.Devices) {
 		c.forgetClosed(u, w)
 	}
 }
@@ -148,7 +150,7 @@ func (c *Core) closeAll(u *mailbox.User, w *userWork) {
 // forgetClosed: what neither is closing nor carries a route is over.
 func (c *Core) forgetClosed(u *mailbox.User, w *userWork) {
 	for conn := range w.closed {
-		live := false
+		live := slices.ContainsFunc(u.Closing, func(x mailbox.Closing) bool { return x.Conn == conn })
 		for i := range u.Devices {
 			live = live || u.Devices[i].Conn == conn
 		}

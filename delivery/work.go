@@ -13,7 +13,10 @@ type userWork struct {
 	asked  map[askKey]bool         // kicks, route and session ends under way
 	closed map[schemas.ConnID]bool // closes that have been said
 	series []series                // by device index
-	timer  int64                   // earliest entry in the heap; 0 = none
+
+	user  *mailbox.User
+	timer int64 // when it is pumped; only while it is in the heap
+	place int   // in the heap, from 1; 0 = not in it
 
 	// Of the pushes before the one that is decided on: how many have not ended
 	// as a whole, and how many each device is owed.
@@ -30,13 +33,14 @@ func (w *userWork) before(u *mailbox.User) {
 	clear(w.owed)
 }
 
-// count goes past a push.
-func (w *userWork) count(p *mailbox.Push) {
-	if p.End == 0 {
+// count goes past a push. What will never be delivered, and what has an outcome
+// under way, fills no mailbox: a worker's own lag must lose nothing.
+func (c *Core) count(w *userWork, p *mailbox.Push) {
+	if p.Never == 0 && p.End == 0 && c.endingWhole(p) == 0 {
 		w.open++
 	}
 	for i := range p.Copies {
-		if p.Copies[i].Open() {
+		if cp := &p.Copies[i]; cp.Open() && !c.ending(cp) {
 			w.owed[i]++
 		}
 	}
@@ -68,7 +72,7 @@ func work(u *mailbox.User) *userWork {
 	if w, ok := u.Work.(*userWork); ok {
 		return w
 	}
-	w := &userWork{}
+	w := &userWork{user: u}
 	u.Work = w
 	return w
 }
@@ -92,40 +96,48 @@ func (w *userWork) once(k askKey) bool {
 	return true
 }
 
-type timer struct {
-	at   int64
-	user *mailbox.User
-}
-
-// timers is a heap by time. A user has at most one live entry, the one that
-// its work names; older ones are skipped when they come up.
-type timers []timer
+// timers is a heap by time, with at most one entry for each user: memory is
+// bounded by the users, not by the pushes.
+type timers []*userWork
 
 func (t timers) Len() int           { return len(t) }
-func (t timers) Less(i, j int) bool { return t[i].at < t[j].at }
-func (t timers) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
+func (t timers) Less(i, j int) bool { return t[i].timer < t[j].timer }
+func (t timers) Swap(i, j int) {
+	t[i], t[j] = t[j], t[i]
+	t[i].place, t[j].place = i+1, j+1
+}
 
 // Push is heap.Interface's.
-func (t *timers) Push(x any) { *t = append(*t, x.(timer)) }
+func (t *timers) Push(x any) {
+	w := x.(*userWork)
+	*t = append(*t, w)
+	w.place = len(*t)
+}
 
 // Pop is heap.Interface's.
 func (t *timers) Pop() any {
 	old := *t
-	x := old[len(old)-1]
+	w := old[len(old)-1]
+	old[len(old)-1] = nil
 	*t = old[:len(old)-1]
-	return x
+	w.place = 0
+	return w
 }
 
-func (t *timers) pop() timer { return heap.Pop(t).(timer) }
-
-// schedule sees to it that the user is pumped when something may become due.
+// schedule sees to it that the user is pumped when something may become due,
+// and not kept in the heap when nothing can.
 func (c *Core) schedule(u *mailbox.User, w *userWork) {
 	at := c.due(u)
-	if at == 0 || w.timer != 0 && w.timer <= at {
-		return
+	switch {
+	case at == 0 && w.place > 0:
+		heap.Remove(&c.timers, w.place-1)
+	case at != 0 && w.place == 0:
+		w.timer = at
+		heap.Push(&c.timers, w)
+	case at != 0 && at != w.timer:
+		w.timer = at
+		heap.Fix(&c.timers, w.place-1)
 	}
-	w.timer = at
-	heap.Push(&c.timers, timer{at, u})
 }
 
 // due is the next broker time at which time alone changes an output.

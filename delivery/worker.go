@@ -137,11 +137,16 @@ func (w *Worker) serve(ctx context.Context, p *eventlog.Partition) error {
 	if err := notBeyond(ctx, p, snap.Next); err != nil {
 		return err
 	}
+	if p.Jumped() && snap.Next > 0 {
+		return fmt.Errorf("partition %d: %w", p.Number(), errHole)
+	}
 	o := w.newOwner(p, snap, log)
 	defer o.stop()
 	log.Info("partition assigned", "users", len(snap.State.Users), "from", snap.Next)
 	return o.run(ctx)
 }
+
+var errHole = errors.New("the snapshot is older than what the log retains: claiming nothing until the projector has caught up")
 
 // notBeyond refuses a snapshot of another log: it is of a longer one than this,
 // which has begun anew. The projector will find out and drop the rows.

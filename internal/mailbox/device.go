@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"slices"
 	"strings"
 
 	"waybill/schemas"
@@ -109,7 +110,10 @@ func (u *User) countTry(i int) {
 // bounded: the oldest is given up.
 func (u *User) close(device string, conn schemas.ConnID, reason schemas.Reason) {
 	if len(u.Closing) == maxClosing {
-		u.Closing = append(u.Closing[:0], u.Closing[1:]...)
+		// The device's own oldest goes first: one device must not make another's
+		// connection forgotten.
+		i := max(slices.IndexFunc(u.Closing, func(c Closing) bool { return c.Device == device }), 0)
+		u.Closing = slices.Delete(u.Closing, i, i+1)
 	}
 	u.Closing = append(u.Closing, Closing{strings.Clone(device), conn, reason})
 	u.changes.lists = true

@@ -193,6 +193,9 @@ func (u *User) routeEnded(e *schemas.Event) {
 // dropped without outcomes: the pushes wait on for another device, or for this
 // one's next login, until they end as a whole.
 func (u *User) sessionOver(at int64, e *schemas.Event, session schemas.ID, reason schemas.Reason) {
+	if session.IsZero() {
+		return // it names none
+	}
 	if len(u.Ended) == maxEnded {
 		u.Ended = slices.Delete(u.Ended, 0, 1)
 	}

@@ -28,3 +28,13 @@ func TestDrawnIDSaidAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestStrangersCostNothing: what anybody may say of anybody makes no user.
+func TestStrangersCostNothing(t *testing.T) {
+	s := New()
+	for _, kind := range []schemas.Kind{schemas.Kind_KIND_REFUSED, schemas.Kind_KIND_ACKED, schemas.Kind_KIND_DISCONNECTED, schemas.Kind_KIND_OPENED} {
+		if u := s.Apply(1, 1, &schemas.Event{Kind: kind, App: "a", User: "made-up"}); u != nil || len(s.Users) != 0 {
+			t.Errorf("%v made a user", kind)
+		}
+	}
+}

@@ -108,7 +108,10 @@ func (s *State) Apply(pos schemas.Position, at int64, e *schemas.Event) *User {
 	if e.User == "" || s.stale(e) {
 		return nil
 	}
-	u := s.user(e.App, e.User)
+	u := s.user(e.App, e.User, begins(e.Kind))
+	if u == nil {
+		return nil
+	}
 	u.fold(pos, at, e)
 	s.touch(u)
 	return u
@@ -120,13 +123,24 @@ func (s *State) stale(e *schemas.Event) bool {
 	return decision && schemas.Position(e.Term) != s.Term
 }
 
-// user finds or makes the user. Nobody is ever let go: there is no eviction yet.
-func (s *State) user(app, name string) *User {
+// begins says whether an event of that kind makes a user known. Any other is
+// about what is known already, or was said by somebody whom nobody has
+// verified: it must not cost memory.
+func begins(k schemas.Kind) bool {
+	return k == schemas.Kind_KIND_PUSHED || k == schemas.Kind_KIND_CANCEL_ASKED || k == schemas.Kind_KIND_CONNECTED
+}
+
+// user finds the user, or makes it. Nobody is ever let go: there is no eviction
+// yet.
+func (s *State) user(app, name string, create bool) *User {
 	// The map is asked with bytes on the stack: no allocation for a known user.
 	var buf [128]byte
 	k := append(append(append(buf[:0], app...), '/'), name...)
 	if u := s.Users[string(k)]; u != nil {
 		return u
+	}
+	if !create {
+		return nil
 	}
 	u := &User{Key: string(k), App: strings.Clone(app)}
 	u.Name = u.Key[len(app)+1:]
