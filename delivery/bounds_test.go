@@ -150,3 +150,37 @@ func TestNowOrNeverAtTheEdgeOfAMillisecond(t *testing.T) {
 		t.Errorf("judged as of %d, though the record of %d may still come", at, appended)
 	}
 }
+
+// TestExpiredPushLeftBehind: a push whose time is over and whose connection is
+// gone keeps the device, which came back without it, from nothing.
+func TestExpiredPushLeftBehind(t *testing.T) {
+	b := newBench(t, Defaults())
+	b.connect()
+	id := schemas.ID{1}
+	now := b.apply(&schemas.Event{Kind: schemas.Kind_KIND_PUSHED, Pushed: &schemas.Pushed{PushId: id[:]}}) // now or never
+	b.sent(now)
+	b.now += 500_000
+	later := b.push(2, "")
+	b.conn.Number++
+	var told []schemas.Position
+	e := &schemas.Event{Kind: schemas.Kind_KIND_CONNECTED, App: "a", User: "ann", Device: "phone", Session: make([]byte, 16),
+		Connected: &schemas.Connected{Count: 2}}
+	e.Session[0] = 1
+	e.SetConn(b.conn)
+	b.pos++
+	b.now += 1000
+	b.core.Apply(b.pos, b.now, e)
+	for range 3 { // until what was decided has been read back
+		decisions, commands := b.core.Take()
+		for _, m := range commands {
+			told = append(told, schemas.Position(m.Position))
+		}
+		for _, d := range decisions {
+			b.pos++
+			b.core.Apply(b.pos, b.now, d)
+		}
+	}
+	if len(told) < 2 || told[len(told)-2] != later {
+		t.Errorf("half a second later the device is told %v, want %v and its resumed", told, later)
+	}
+}

@@ -107,7 +107,9 @@ func (c *Core) decideCopy(u *mailbox.User, w *userWork, p *mailbox.Push, i int) 
 		c.endCopy(u, p, i, unconfirmed, schemas.Reason_REASON_POISON)
 	case disp && c.now > p.Dead+c.set.AckTimer.Microseconds():
 		c.endCopy(u, p, i, unconfirmed, copyReason(cp))
-	case late && !disp && p.End != 0:
+	case late && disp && c.leftBehind(&u.Devices[i], p, cp):
+		c.endCopy(u, p, i, unconfirmed, copyReason(cp))
+	case late && !disp && (p.End != 0 || c.elsewhere(p, i)):
 		c.endCopy(u, p, i, lost, schemas.Reason_REASON_EXPIRED)
 	case c.tooLarge(u, p, i):
 		class := lost
@@ -119,6 +121,28 @@ func (c *Core) decideCopy(u *mailbox.User, w *userWork, p *mailbox.Push, i int) 
 		// Its backlog fills no mailbox but its own: others got those pushes.
 		c.endCopy(u, p, i, lost, schemas.Reason_REASON_OVERFLOW)
 	}
+}
+
+// leftBehind: the connection on which the push was dispatched is gone, and the
+// cursor with which the device came back lies below it. Waiting for its word
+// would only keep the device from what is not late.
+func (c *Core) leftBehind(d *mailbox.Device, p *mailbox.Push, cp *mailbox.Copy) bool {
+	conn := cp.AttemptConn
+	if cp.Work.Term == c.term && !cp.Work.Conn.IsZero() {
+		conn = cp.Work.Conn
+	}
+	return d.Connected() && p.Pos > d.Base && !conn.IsZero() && conn != d.Conn
+}
+
+// elsewhere: another device may still take the push, so it does not end as a
+// whole yet; this one need not wait for that.
+func (c *Core) elsewhere(p *mailbox.Push, i int) bool {
+	for j := range p.Copies {
+		if cp := &p.Copies[j]; j != i && cp.Open() && c.dispatched(p, cp) {
+			return true
+		}
+	}
+	return false
 }
 
 // tooLarge: the device's connection does not take the frame.

@@ -50,6 +50,7 @@ type Partition struct {
 	mu     sync.Mutex
 	queue  []fetched
 	queued int  // records in it
+	weight int  // bytes of them
 	paused bool // the client fetches nothing more of it
 	reset  bool // the offset is out of the log: find another
 }
@@ -58,6 +59,14 @@ type Partition struct {
 type fetched struct {
 	records []*kgo.Record
 	came    time.Time
+}
+
+// weight is the bytes of the records' keys and values.
+func (f *fetched) weight() (n int) {
+	for _, r := range f.records {
+		n += len(r.Key) + len(r.Value)
+	}
+	return n
 }
 
 // Topic that the partition belongs to.
@@ -151,11 +160,12 @@ func (p *Partition) End(ctx context.Context) (int64, error) {
 	return at.end, nil
 }
 
-// A partition's queue holds at most so many records, and what one more fetch
+// A partition's queue holds at most so many records and bytes, and what one more fetch
 // brings; then only this partition is paused until half of them are taken.
 const (
-	pauseAt  = 20_000
-	resumeAt = pauseAt / 2
+	pauseAt    = 20_000
+	resumeAt   = pauseAt / 2
+	pauseBytes = 16 << 20
 )
 
 // offer puts what was fetched into the queue. The poll loop calls it.
@@ -164,7 +174,8 @@ func (p *Partition) offer(f fetched, end int64) {
 	p.end.Store(end)
 	p.queue = append(p.queue, f)
 	p.queued += len(f.records)
-	pause := p.queued >= pauseAt && !p.paused
+	p.weight += f.weight()
+	pause := (p.queued >= pauseAt || p.weight >= pauseBytes) && !p.paused
 	p.paused = p.paused || pause
 	p.mu.Unlock()
 	if pause {
@@ -187,13 +198,14 @@ func (p *Partition) take(most int) (got []fetched, reset bool) {
 	n, records := 0, 0
 	for n < len(p.queue) && records < most {
 		records += len(p.queue[n].records)
+		p.weight -= p.queue[n].weight()
 		n++
 	}
 	got, p.queue = p.queue[:n:n], p.queue[n:]
 	p.queued -= records
 	reset = p.reset && len(p.queue) == 0 && n == 0
 	p.reset = p.reset && !reset
-	resume := p.paused && p.queued <= resumeAt
+	resume := p.paused && p.queued <= resumeAt && p.weight <= pauseBytes/2
 	p.paused = p.paused && !resume
 	p.mu.Unlock()
 	if resume {

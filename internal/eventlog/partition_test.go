@@ -25,6 +25,38 @@ func unfetched(t *testing.T, cfg Config) *Partition {
 	}
 }
 
+// records of so many bytes each.
+func records(n, size int) []*kgo.Record {
+	all := make([]*kgo.Record, n)
+	for i := range all {
+		all[i] = &kgo.Record{Value: make([]byte, size)}
+	}
+	return all
+}
+
+// Large records fill a queue by their bytes, long before they are many.
+func TestHeavyQueueIsPaused(t *testing.T) {
+	p := unfetched(t, Config{})
+	client, err := kgo.NewClient()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	p.r.client = client
+	paused := func() bool { return len(client.PauseFetchPartitions(nil)[EventsTopic]) == 1 }
+	p.offer(fetched{records: records(16, pauseBytes/17)}, 0)
+	if paused() {
+		t.Fatal("paused before it is full")
+	}
+	p.offer(fetched{records: records(1, pauseBytes/8)}, 0)
+	if !paused() {
+		t.Fatal("not paused")
+	}
+	if p.take(1); paused() {
+		t.Error("still paused though nearly empty")
+	}
+}
+
 // A reader that takes nothing fills its own queue, and only it is paused.
 func TestFullQueueIsPaused(t *testing.T) {
 	p := unfetched(t, Config{})
@@ -41,7 +73,7 @@ func TestFullQueueIsPaused(t *testing.T) {
 		if paused() {
 			t.Fatalf("paused after %d records", n*each)
 		}
-		p.offer(fetched{records: make([]*kgo.Record, each)}, 0)
+		p.offer(fetched{records: records(each, 0)}, 0)
 	}
 	if !paused() {
 		t.Fatal("a full queue is not paused")
@@ -63,7 +95,7 @@ func TestFullQueueIsPaused(t *testing.T) {
 // What came before the offset left the log is read before it is placed anew.
 func TestLostOffsetComesLast(t *testing.T) {
 	p := unfetched(t, Config{})
-	p.offer(fetched{records: make([]*kgo.Record, 3)}, 0)
+	p.offer(fetched{records: records(3, 0)}, 0)
 	p.lost()
 	if got, reset := p.take(1); len(got) != 1 || reset {
 		t.Fatalf("took %d fetches, reset %v", len(got), reset)

@@ -47,9 +47,9 @@ func (u *User) acked(pos schemas.Position, at int64, e *schemas.Event) {
 	if d.Conn != e.Conn() || cursor > pos {
 		return
 	}
-	if received := schemas.Position(b.Received); received != d.Received {
-		d.Received, d.Progress, d.changed = received, at, true
-	}
+	// A gate reports only what is news on its connection, so this is progress,
+	// also where a device that was restored from a backup repeats an old cursor.
+	d.Received, d.Progress, d.changed = schemas.Position(b.Received), at, true
 	if cursor >= d.ResumeAt && !d.Resumed {
 		d.Resumed, d.changed = true, true
 		d.saidGap()

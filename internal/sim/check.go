@@ -246,12 +246,18 @@ func (c *check) commanded(k *worker, m *schemas.Command) {
 	}
 }
 
-// timedOut: a worker's own lag closes nobody.
+// timedOut: a worker's own lag closes nobody. Where it reads before it judges,
+// only what it has read counts: a broker's clock that goes back may stamp a
+// later record as earlier.
 func (c *check) timedOut(k *worker, conn schemas.ConnID) {
 	now, timer := k.core.Now(), c.w.settings.AckTimer.Microseconds()
 	var cursor uint64
 	var moved int64
-	for _, r := range c.w.log {
+	seen := c.w.log
+	if !c.w.off.has(ReadBeforeJudged) {
+		seen = seen[:min(k.next, len(seen))]
+	}
+	for _, r := range seen {
 		if r.at > now {
 			break
 		}
