@@ -16,8 +16,6 @@ import (
 type Config struct {
 	// ClickHouse is the DSN of the read models: http://user:password@host:port/db.
 	ClickHouse string
-	// Postgres is where sessions and mailboxes are; no page asks it yet.
-	Postgres string
 	// Listen is the address of the API and the pages; they know no passwords, so
 	// it is a private one. Default 127.0.0.1:0.
 	Listen string

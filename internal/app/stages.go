@@ -106,7 +106,7 @@ func NewHopProjector(b Base, number uint32) (*Stage, error) {
 
 // NewConsole serves the read models.
 func NewConsole(b Base, number uint32, listen string) (*Stage, error) {
-	c, err := console.New(console.Config{ClickHouse: b.ClickHouse, Postgres: b.Postgres, Listen: listen, Logger: b.Log})
+	c, err := console.New(console.Config{ClickHouse: b.ClickHouse, Listen: listen, Logger: b.Log})
 	if err != nil {
 		return nil, fmt.Errorf("make console: %w", err)
 	}

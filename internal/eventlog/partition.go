@@ -59,11 +59,12 @@ type Partition struct {
 type fetched struct {
 	records []*kgo.Record
 	came    time.Time
+	bytes   int // of keys and values; offer counts them
 }
 
 // weight is the bytes of the records' keys and values.
-func (f *fetched) weight() (n int) {
-	for _, r := range f.records {
+func weight(records []*kgo.Record) (n int) {
+	for _, r := range records {
 		n += len(r.Key) + len(r.Value)
 	}
 	return n
@@ -170,11 +171,12 @@ const (
 
 // offer puts what was fetched into the queue. The poll loop calls it.
 func (p *Partition) offer(f fetched, end int64) {
+	f.bytes = weight(f.records)
 	p.mu.Lock()
 	p.end.Store(end)
 	p.queue = append(p.queue, f)
 	p.queued += len(f.records)
-	p.weight += f.weight()
+	p.weight += f.bytes
 	pause := (p.queued >= pauseAt || p.weight >= pauseBytes) && !p.paused
 	p.paused = p.paused || pause
 	p.mu.Unlock()
@@ -198,7 +200,7 @@ func (p *Partition) take(most int) (got []fetched, reset bool) {
 	n, records := 0, 0
 	for n < len(p.queue) && records < most {
 		records += len(p.queue[n].records)
-		p.weight -= p.queue[n].weight()
+		p.weight -= p.queue[n].bytes
 		n++
 	}
 	got, p.queue = p.queue[:n:n], p.queue[n:]
