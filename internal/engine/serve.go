@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -54,9 +55,13 @@ func ServePostgres(ctx context.Context, dir string, stdin io.Reader, out io.Writ
 	return errors.Join(err, p.Close())
 }
 
+// passwordVariable sets the password of an engine whose address must stay the
+// same when it is started again; without it each start draws one.
+const passwordVariable = "WAYBILL_CLICKHOUSE_PASSWORD"
+
 // ServeClickHouse is ServeKafka for ClickHouse, in this process: it is what the
 // child of StartClickHouse runs, and ends the process's use of the library for
-// good. It prints a DSN.
+// good. It prints a DSN; its password is that of WAYBILL_CLICKHOUSE_PASSWORD.
 func ServeClickHouse(ctx context.Context, dir, listen string, stdin io.Reader, out io.Writer) error {
 	lock, err := lockOrInherit(dir)
 	if err != nil {
@@ -91,7 +96,7 @@ const drainTimeout = 5 * time.Second
 
 func serveClickHouse(ctx context.Context, s serving) error {
 	ctx = untilEOF(ctx, s.stdin)
-	password := rand.Text()
+	password := cmp.Or(os.Getenv(passwordVariable), rand.Text())
 	server, err := openClickHouse(ctx, s.dir, password)
 	if err != nil {
 		return err

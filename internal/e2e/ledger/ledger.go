@@ -1,0 +1,162 @@
+// Package ledger is what the log says of every push, by the rules of DESIGN §4
+// alone: it shares nothing with the fold of delivery and the projectors, so
+// that a test can hold them against it.
+//
+// A decision counts only under the term that was the newest when it was
+// appended. Nothing is forgotten: the checks are the reader's.
+package ledger
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"waybill/internal/eventlog"
+	"waybill/schemas"
+)
+
+// Ledger of waybill.events. It is not safe for several goroutines; Books are.
+type Ledger struct {
+	Pushes     map[Place]*Push
+	Order      []Place          // pushes as they were read, repeats of a name among them
+	Partitions map[string]int32 // of users
+	Unended    int              // pushes without an outcome as a whole
+	Stale      int              // decisions of older terms
+	Kinds      map[schemas.Kind]int
+	Ends       map[schemas.Reason]int // connections by why they ended
+	Cursors    map[Device]uint64      // newest, that a connection presented or acknowledged
+
+	terms map[int32]schemas.Position
+}
+
+// Place is a push's identity: positions are those of one partition.
+type Place struct {
+	User     string
+	Position uint64
+}
+
+// Device of a user.
+type Device struct{ User, Device string }
+
+// Push is one push and every outcome that the log has of it.
+type Push struct {
+	ID      schemas.ID
+	Name    string // the caller's own
+	Trace   schemas.ID
+	Pushed  int64 // broker's time; 0 = there are outcomes of a push that there is not
+	TTL     int64 // milliseconds
+	Label   string
+	Whole   []Ending
+	Devices map[string][]Ending
+}
+
+// Ending is one outcome.
+type Ending struct {
+	Class   schemas.Class
+	Reason  schemas.Reason
+	Attempt uint32
+	First   uint64 // of a duplicate: position of the push that came first
+	// Whether it reached the steps between accepted and its end. A later one
+	// implies the earlier: a gate that dies takes its last facts along.
+	Dispatched, Sent bool
+}
+
+// New is an empty ledger.
+func New() *Ledger {
+	return &Ledger{
+		Pushes: make(map[Place]*Push), Partitions: make(map[string]int32), terms: make(map[int32]schemas.Position),
+		Kinds: make(map[schemas.Kind]int), Ends: make(map[schemas.Reason]int), Cursors: make(map[Device]uint64),
+	}
+}
+
+// Enter takes the next record of a partition.
+func (l *Ledger) Enter(partition int32, r *eventlog.Entry) {
+	e := r.Event
+	l.Kinds[e.Kind]++
+	switch e.Kind {
+	case schemas.Kind_KIND_CLAIMED:
+		l.terms[partition] = r.Position
+	case schemas.Kind_KIND_PUSHED:
+		l.pushed(partition, r)
+	case schemas.Kind_KIND_OUTCOME:
+		if schemas.Position(e.Term) != l.terms[partition] {
+			l.Stale++
+			return
+		}
+		l.outcome(e)
+	case schemas.Kind_KIND_DISCONNECTED:
+		l.Ends[e.Disconnected.GetReason()]++
+		l.acked(e, e.Disconnected.GetCursor())
+	case schemas.Kind_KIND_ACKED:
+		l.acked(e, e.Acked.GetCursor())
+	}
+}
+
+func (l *Ledger) acked(e *schemas.Event, cursor uint64) {
+	d := Device{strings.Clone(e.User), strings.Clone(e.Device)}
+	l.Cursors[d] = max(l.Cursors[d], cursor)
+}
+
+func (l *Ledger) pushed(partition int32, r *eventlog.Entry) {
+	e := r.Event
+	user := strings.Clone(e.User)
+	at := Place{user, uint64(r.Position)}
+	l.Partitions[user] = partition
+	l.Order = append(l.Order, at)
+	l.Unended++
+	l.Pushes[at] = &Push{
+		ID: schemas.IDFrom(e.Pushed.PushId), Name: strings.Clone(e.Pushed.Name), Trace: schemas.IDFrom(e.TraceId),
+		Pushed: r.Time, TTL: e.Pushed.Ttl, Label: strings.Clone(e.Pushed.Label), Devices: make(map[string][]Ending),
+	}
+}
+
+func (l *Ledger) outcome(e *schemas.Event) {
+	b := e.Outcome
+	x := l.Pushes[Place{e.User, b.Position}]
+	if x == nil {
+		x = &Push{Devices: make(map[string][]Ending)} // of nothing: the checks find it
+		l.Pushes[Place{strings.Clone(e.User), b.Position}] = x
+	}
+	end := Ending{Class: b.Class, Reason: b.Reason, Attempt: b.Attempt, First: b.First}
+	end.Sent = b.Steps.GetSent() != 0 || b.Class == schemas.Class_CLASS_DELIVERED || b.Reason == schemas.Reason_REASON_SENT_UNACKED
+	end.Dispatched = b.Steps.GetDispatched() != 0 || end.Sent || b.Class == schemas.Class_CLASS_UNCONFIRMED
+	if e.Device != "" {
+		name := strings.Clone(e.Device)
+		x.Devices[name] = append(x.Devices[name], end)
+	}
+	if e.Device == "" || b.Whole {
+		if len(x.Whole) == 0 {
+			l.Unended--
+		}
+		x.Whole = append(x.Whole, end)
+	}
+}
+
+// ByID finds a push by its push id.
+func (l *Ledger) ByID(id schemas.ID) (Place, *Push) {
+	for at, x := range l.Pushes {
+		if x.ID == id {
+			return at, x
+		}
+	}
+	return Place{}, nil
+}
+
+// Places of all pushes, in the order of user and position.
+func (l *Ledger) Places() []Place {
+	return slices.SortedFunc(maps.Keys(l.Pushes), func(a, b Place) int {
+		return cmp.Or(strings.Compare(a.User, b.User), cmp.Compare(a.Position, b.Position))
+	})
+}
+
+// Has says that one of the outcomes is of that class.
+func Has(ends []Ending, class schemas.Class) bool {
+	return slices.ContainsFunc(ends, func(e Ending) bool { return e.Class == class })
+}
+
+// Delivered says that one of the outcomes is delivered.
+func Delivered(ends []Ending) bool { return Has(ends, schemas.Class_CLASS_DELIVERED) }
+
+// Unconfirmed says that one of the outcomes is unconfirmed.
+func Unconfirmed(ends []Ending) bool { return Has(ends, schemas.Class_CLASS_UNCONFIRMED) }
