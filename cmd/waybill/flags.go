@@ -97,8 +97,8 @@ func (r *readiness) check() error {
 		return errStarting
 	}
 	for _, s := range r.running {
-		if !s.IsReady() {
-			return fmt.Errorf("%s %w", s.Name, errStarting)
+		if err := s.Standing(); err != nil {
+			return fmt.Errorf("%s %w", s.Name, err)
 		}
 	}
 	return nil

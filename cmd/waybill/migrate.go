@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"waybill/internal/app"
 	"waybill/internal/control"
@@ -12,16 +13,17 @@ import (
 
 type migrateCmd struct {
 	engines
-	Partitions  int32  `help:"Partitions of keyed topics." env:"WAYBILL_PARTITIONS" default:"64"`
-	Dispatch    int32  `help:"Partitions of waybill.dispatch: the highest gate number and 1." env:"WAYBILL_DISPATCH" default:"64"`
-	Replication int16  `help:"Copies of each topic; -1 for the brokers' default." env:"WAYBILL_REPLICATION" default:"-1"`
-	Apps        string `help:"JSON file of apps, their API keys and token keys." type:"existingfile" env:"WAYBILL_APPS"`
+	Partitions  int32         `help:"Partitions of keyed topics." env:"WAYBILL_PARTITIONS" default:"64"`
+	Dispatch    int32         `help:"Partitions of waybill.dispatch: the highest gate number and 1." env:"WAYBILL_DISPATCH" default:"64"`
+	Replication int16         `help:"Copies of each topic; -1 for the brokers' default." env:"WAYBILL_REPLICATION" default:"-1"`
+	Apps        string        `help:"JSON file of apps, their API keys and token keys." type:"existingfile" env:"WAYBILL_APPS"`
+	Wait        time.Duration `help:"How long engines that are away are waited for." env:"WAYBILL_WAIT" default:"60s"`
 }
 
 // Run brings topics, schemas and apps up to date.
 func (c *migrateCmd) Run(ctx context.Context, log *slog.Logger) error {
 	host, _ := os.Hostname()
-	cfg := app.MigrateConfig{Partitions: c.Partitions, Dispatch: c.Dispatch, Replication: c.Replication}
+	cfg := app.MigrateConfig{Partitions: c.Partitions, Dispatch: c.Dispatch, Replication: c.Replication, Wait: c.Wait}
 	if c.Apps != "" {
 		f, err := os.Open(c.Apps)
 		if err != nil {

@@ -53,6 +53,9 @@ func NewGate(b Base, cfg GateConfig) (*Stage, error) {
 		facts.Close()
 	}
 	run := func(ctx context.Context) error {
+		if err := checkNumber(ctx, log, cfg.Number); err != nil {
+			return err
+		}
 		// No gate lets anybody in before it has read the apps and their keys.
 		select {
 		case <-view.Ready():
@@ -70,9 +73,20 @@ func NewGate(b Base, cfg GateConfig) (*Stage, error) {
 		return g.Run(ctx)
 	}
 	return &Stage{
-		Name: node, parts: []func(context.Context) error{view.Run, run},
+		Name: node, base: b,
+		needs: needs{topics: []string{eventlog.EventsTopic, eventlog.DispatchTopic, eventlog.GatesTopic, eventlog.ControlTopic}},
+		parts: []func(context.Context) error{view.Run, run},
 		close: []func(){log.Close, flush}, ready: g.Ready(), addr: g.Addr,
 	}, nil
+}
+
+// checkNumber refuses a gate for which waybill.dispatch has no partition.
+func checkNumber(ctx context.Context, log *eventlog.Log, number uint32) error {
+	n, err := log.Partitions(ctx, eventlog.DispatchTopic)
+	if err == nil && number >= uint32(n) {
+		return fmt.Errorf("gate number %d has no partition of %s, which has %d; allowed: 1 to %d", number, eventlog.DispatchTopic, n, n-1)
+	}
+	return nil // while it cannot be asked, the gate itself waits for it
 }
 
 // drainFacts is how long a gate that stops waits for the log to take its last

@@ -3,12 +3,14 @@ package app
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
-	_ "github.com/ClickHouse/clickhouse-go/v2" // database/sql driver for migrations
-	_ "github.com/jackc/pgx/v5/stdlib"         // database/sql driver for migrations
+	"github.com/ClickHouse/clickhouse-go/v2" // brings its driver of database/sql
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "github.com/jackc/pgx/v5/stdlib" // driver of database/sql
 
 	"waybill/internal/control"
 	"waybill/internal/eventlog"
@@ -22,37 +24,86 @@ type MigrateConfig struct {
 	Dispatch    int32 // of waybill.dispatch: the highest gate number and 1 (default 64)
 	Replication int16 // copies of each topic; -1 = the brokers' default
 	Apps        []*schemas.App
+	// Wait is how long engines that are away, or not ready, are waited for; 0 =
+	// not at all.
+	Wait time.Duration
 }
 
 // Migrate creates what is missing and checks what is there: topics, then the
 // schemas of the read models, then the apps with their topics. An engine
-// without an address is left out. It may be repeated.
+// without an address is left out. It may be repeated, and beside others.
 func Migrate(ctx context.Context, b Base, cfg MigrateConfig) error {
-	steps := []struct {
-		what string
-		skip bool
-		do   func(context.Context) error
-	}{
-		{"topics", len(b.Kafka) == 0, func(ctx context.Context) error { return migrateTopics(ctx, b, cfg) }},
-		{"postgres", b.Postgres == "", func(ctx context.Context) error {
-			return migrateDB(ctx, "pgx", b.Postgres, migrations.Postgres)
-		}},
-		{"clickhouse", b.ClickHouse == "", func(ctx context.Context) error {
-			return migrateDB(ctx, "clickhouse", b.ClickHouse, migrations.ClickHouse)
-		}},
-		{"apps", len(b.Kafka) == 0 || len(cfg.Apps) == 0, func(ctx context.Context) error { return migrateApps(ctx, b, cfg) }},
-	}
-	for _, s := range steps {
-		if s.skip {
-			continue
-		}
+	waiting, cancel := context.WithTimeoutCause(ctx, cfg.Wait, errPatience)
+	defer cancel()
+	for _, s := range steps(b, cfg) {
 		start := time.Now()
-		if err := s.do(ctx); err != nil {
+		if err := s.insist(ctx, waiting, b); err != nil {
 			return fmt.Errorf("migrate %s: %w", s.what, err)
 		}
 		b.Log.Info("migrated", "what", s.what, "seconds", time.Since(start).Seconds())
 	}
 	return nil
+}
+
+// errPatience ends the waiting of a migration.
+var errPatience = errors.New("waited as long as --wait allows")
+
+// step of a migration, with what must answer before it.
+type step struct {
+	what  string
+	needs needs
+	do    func(context.Context) error
+}
+
+func steps(b Base, cfg MigrateConfig) (all []step) {
+	if len(b.Kafka) > 0 {
+		all = append(all, step{"topics", needs{kafka: true}, func(ctx context.Context) error { return migrateTopics(ctx, b, cfg) }})
+	}
+	if b.Postgres != "" {
+		all = append(all, step{"postgres", needs{postgres: answering}, func(ctx context.Context) error {
+			return migrateDB(ctx, "pgx", b.Postgres, migrations.Postgres)
+		}})
+	}
+	if b.ClickHouse != "" {
+		all = append(all, step{"clickhouse", needs{clickhouse: answering}, func(ctx context.Context) error {
+			return migrateDB(ctx, "clickhouse", b.ClickHouse, migrations.ClickHouse)
+		}})
+	}
+	if len(b.Kafka) > 0 && len(cfg.Apps) > 0 {
+		all = append(all, step{"apps", needs{kafka: true}, func(ctx context.Context) error { return migrateApps(ctx, b, cfg) }})
+	}
+	return all
+}
+
+// insist waits for the engine, and does the step until it has worked, waiting
+// has ended, or its error is none that goes away by itself: a cluster of which
+// only one broker has come up answers, and cannot make three copies yet.
+func (s step) insist(ctx, waiting context.Context, b Base) error {
+	if waiting.Err() == nil {
+		var last string
+		show := func(words string) { last = words }
+		if err := await(waiting, b, s.needs, b.Log.With("migrating", s.what), show); err != nil {
+			return fmt.Errorf("%w: %s", err, last)
+		}
+	}
+	said := time.Time{}
+	for tries := 0; ; tries++ {
+		err := s.do(ctx)
+		if err == nil || ctx.Err() != nil || permanent(err) || !rest(waiting, backoff(tries)) {
+			return err
+		}
+		if time.Since(said) >= sayEvery {
+			said = time.Now()
+			b.Log.Warn("not possible yet, trying again", "migrating", s.what, "err", err)
+		}
+	}
+}
+
+// permanent says that trying again gives the same error.
+func permanent(err error) bool {
+	var pg *pgconn.PgError
+	var ch *clickhouse.Exception
+	return errors.Is(err, eventlog.ErrTopicDiffers) || errors.Is(err, control.ErrKeyTaken) || errors.As(err, &pg) || errors.As(err, &ch)
 }
 
 func migrateTopics(ctx context.Context, b Base, cfg MigrateConfig) error {

@@ -52,15 +52,27 @@ func (b Base) open(node string) (*eventlog.Log, error) {
 // Stage is one part that runs, with what it alone uses.
 type Stage struct {
 	Name  string
+	base  Base
+	needs needs                         // waited for before the parts begin
 	parts []func(context.Context) error // run together; the first error ends all
 	close []func()                      // last first, when all have returned
-	ready <-chan struct{}               // nil: ready at once
+	ready <-chan struct{}               // closed when it works; nil: at once
+	check func() error                  // nil when it works now; may be nil itself
 	addr  func() string                 // nil: it listens nowhere
+	waits waits
 }
 
-// Run runs the stage until ctx ends and frees what it uses.
+// Run waits for the engines and for what `waybill migrate` makes in them, then
+// runs the stage until ctx ends, and frees what it uses.
 func (s *Stage) Run(ctx context.Context) error {
 	defer s.Close()
+	err := await(ctx, s.base, s.needs, s.base.Log.With("stage", s.Name), s.waits.show)
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: %w", s.Name, err)
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, part := range s.parts {
 		g.Go(func() error { return part(ctx) })
@@ -90,6 +102,7 @@ func (s *Stage) Addr() string {
 // Running is a stage at work.
 type Running struct {
 	*Stage
+	ctx    context.Context // ends when it is to drain
 	cancel context.CancelFunc
 	done   chan struct{} // closed when it has ended; err is set before
 	err    error
@@ -98,7 +111,7 @@ type Running struct {
 // Start lets the stage work in the background.
 func (s *Stage) Start(ctx context.Context) *Running {
 	ctx, cancel := context.WithCancel(ctx)
-	r := &Running{Stage: s, cancel: cancel, done: make(chan struct{})}
+	r := &Running{Stage: s, ctx: ctx, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
 		r.err = s.Run(ctx)
@@ -120,17 +133,39 @@ func (r *Running) Done() <-chan struct{} { return r.done }
 func (r *Running) Err() error { return r.err }
 
 // IsReady says that the stage does its work now.
-func (r *Running) IsReady() bool {
-	select {
-	case <-r.done:
-		return false
-	default:
+func (r *Running) IsReady() bool { return r.Standing() == nil }
+
+// Standing is nil while the stage does its work, else why it does not, in words
+// that follow its name.
+func (r *Running) Standing() error {
+	switch {
+	case ended(r.done):
+		return errEnded
+	case r.ctx.Err() != nil:
+		return errDraining
 	}
-	if r.ready == nil {
-		return true
+	if err := r.waits.err(); err != nil {
+		return err
 	}
+	if r.ready != nil && !ended(r.ready) {
+		return errStarting
+	}
+	if r.check == nil {
+		return nil
+	}
+	return r.check()
+}
+
+// What a stage may be doing instead of its work.
+var (
+	errStarting = errors.New("is starting")
+	errDraining = errors.New("is draining")
+	errEnded    = errors.New("has ended")
+)
+
+func ended(c <-chan struct{}) bool {
 	select {
-	case <-r.ready:
+	case <-c:
 		return true
 	default:
 		return false

@@ -11,6 +11,7 @@ import (
 	"waybill/delivery"
 	"waybill/ingest"
 	"waybill/internal/control"
+	"waybill/internal/eventlog"
 	"waybill/internal/snapshot"
 	"waybill/projector/hop"
 	"waybill/projector/session"
@@ -36,8 +37,9 @@ func NewIngest(b Base, cfg IngestConfig) (*Stage, error) {
 		return nil, fmt.Errorf("make ingest: %w", err)
 	}
 	return &Stage{
-		Name: node, parts: []func(context.Context) error{view.Run, s.Run},
-		close: []func(){log.Close}, ready: s.Ready(), addr: s.Addr,
+		Name: node, base: b, needs: needs{topics: []string{eventlog.EventsTopic, eventlog.ControlTopic}},
+		parts: []func(context.Context) error{view.Run, s.Run},
+		close: []func(){log.Close}, ready: s.Ready(), check: started(view.Ready()), addr: s.Addr,
 	}, nil
 }
 
@@ -71,7 +73,11 @@ func NewDelivery(b Base, cfg DeliveryConfig) (*Stage, error) {
 		log.Close()
 		return nil, fmt.Errorf("make delivery worker: %w", err)
 	}
-	return &Stage{Name: node, parts: []func(context.Context) error{w.Run}, close: []func(){log.Close, pool.Close}}, nil
+	return &Stage{
+		Name: node, base: b,
+		needs: needs{topics: []string{eventlog.EventsTopic, eventlog.GatesTopic, eventlog.DispatchTopic}, postgres: migrated},
+		parts: []func(context.Context) error{w.Run}, close: []func(){log.Close, pool.Close},
+	}, nil
 }
 
 // NewSessionProjector stores sessions, routes and pending pushes in Postgres.
@@ -86,7 +92,10 @@ func NewSessionProjector(b Base, number uint32) (*Stage, error) {
 		log.Close()
 		return nil, fmt.Errorf("make session projector: %w", err)
 	}
-	return &Stage{Name: node, parts: []func(context.Context) error{p.Run}, close: []func(){log.Close}}, nil
+	return &Stage{
+		Name: node, base: b, needs: needs{topics: []string{eventlog.EventsTopic}, postgres: migrated},
+		parts: []func(context.Context) error{p.Run}, close: []func(){log.Close},
+	}, nil
 }
 
 // NewHopProjector stores hops, pushes and funnels in ClickHouse.
@@ -101,7 +110,10 @@ func NewHopProjector(b Base, number uint32) (*Stage, error) {
 		log.Close()
 		return nil, fmt.Errorf("make hop projector: %w", err)
 	}
-	return &Stage{Name: node, parts: []func(context.Context) error{p.Run}, close: []func(){log.Close}}, nil
+	return &Stage{
+		Name: node, base: b, needs: needs{topics: []string{eventlog.EventsTopic}, clickhouse: migrated},
+		parts: []func(context.Context) error{p.Run}, close: []func(){log.Close},
+	}, nil
 }
 
 // NewConsole serves the read models.
@@ -110,5 +122,23 @@ func NewConsole(b Base, number uint32, listen string) (*Stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make console: %w", err)
 	}
-	return &Stage{Name: b.node("console", number), parts: []func(context.Context) error{c.Run}, ready: c.Ready(), addr: c.Addr}, nil
+	tables, err := openClickHouse(b.ClickHouse)
+	if err != nil {
+		return nil, err
+	}
+	return &Stage{
+		Name: b.node("console", number), base: b, needs: needs{clickhouse: migrated},
+		parts: []func(context.Context) error{c.Run}, close: []func(){tables.close},
+		ready: c.Ready(), check: tables.answers, addr: c.Addr,
+	}, nil
+}
+
+// started is a check that passes once c is closed.
+func started(c <-chan struct{}) func() error {
+	return func() error {
+		if !ended(c) {
+			return errStarting
+		}
+		return nil
+	}
 }

@@ -95,6 +95,10 @@ func current(ctx context.Context, log *eventlog.Log) (*View, error) {
 	}
 }
 
+// ErrKeyTaken is in the error of a change that gives an app the API key of
+// another one.
+var ErrKeyTaken = errors.New("is already a key of app")
+
 // checkOthers refuses an API key that belongs to an app beside those of the
 // file: two apps would answer to it.
 func checkOthers(now *View, apps []*schemas.App) error {
@@ -106,7 +110,7 @@ func checkOthers(now *View, apps []*schemas.App) error {
 	for _, app := range apps {
 		for _, k := range app.ApiKeys {
 			if a, taken := keys[[sha256.Size]byte(k.Sha256)]; taken && !named[a.Name] {
-				return fmt.Errorf("key %q of app %s is already a key of app %s; allowed: a key of its own", k.Id, app.Name, a.Name)
+				return fmt.Errorf("key %q of app %s %w %s; allowed: a key of its own", k.Id, app.Name, ErrKeyTaken, a.Name)
 			}
 		}
 	}
