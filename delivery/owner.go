@@ -158,6 +158,7 @@ func (o *owner) claim() {
 func (o *owner) checkClaim() {
 	if o.core.Active() != o.active {
 		o.active = o.core.Active()
+		o.p.Working(o.active)
 		o.log.Info("partition claim read", "active", o.active, "term", o.core.term)
 	}
 	if o.core.Overtaken() && o.reclaim == nil {

@@ -43,6 +43,7 @@ type Worker struct {
 	log       *slog.Logger
 	meters    *meters
 	gates     *gatesFeed
+	standing  eventlog.Standing
 	decisions *eventlog.Appender // of waybill.events: one producer for all keys
 	commands  *eventlog.Appender // of waybill.dispatch, and the ticks
 }
@@ -85,7 +86,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 		return w.cfg.Log.Join(ctx, eventlog.GroupConfig{
 			Group: Group, Topics: []string{eventlog.EventsTopic},
-			Session: w.cfg.Session, Serve: w.serve,
+			Session: w.cfg.Session, Serve: w.serve, Standing: &w.standing,
 		})
 	})
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
@@ -93,6 +94,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Standing is nil while the worker acts for every partition that the group has
+// given to it, else what it is about.
+func (w *Worker) Standing() error { return w.standing.Err() }
 
 // close lets what has been decided reach the log, for a moment; what does not
 // is said again by the next worker.

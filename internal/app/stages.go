@@ -76,7 +76,7 @@ func NewDelivery(b Base, cfg DeliveryConfig) (*Stage, error) {
 	return &Stage{
 		Name: node, base: b,
 		needs: needs{topics: []string{eventlog.EventsTopic, eventlog.GatesTopic, eventlog.DispatchTopic}, postgres: migrated},
-		parts: []func(context.Context) error{w.Run}, close: []func(){log.Close, pool.Close},
+		parts: []func(context.Context) error{w.Run}, close: []func(){log.Close, pool.Close}, check: w.Standing,
 	}, nil
 }
 
@@ -94,7 +94,7 @@ func NewSessionProjector(b Base, number uint32) (*Stage, error) {
 	}
 	return &Stage{
 		Name: node, base: b, needs: needs{topics: []string{eventlog.EventsTopic}, postgres: migrated},
-		parts: []func(context.Context) error{p.Run}, close: []func(){log.Close},
+		parts: []func(context.Context) error{p.Run}, close: []func(){log.Close}, check: p.Standing,
 	}, nil
 }
 
@@ -112,7 +112,7 @@ func NewHopProjector(b Base, number uint32) (*Stage, error) {
 	}
 	return &Stage{
 		Name: node, base: b, needs: needs{topics: []string{eventlog.EventsTopic}, clickhouse: migrated},
-		parts: []func(context.Context) error{p.Run}, close: []func(){log.Close},
+		parts: []func(context.Context) error{p.Run}, close: []func(){log.Close}, check: p.Standing,
 	}, nil
 }
 

@@ -27,6 +27,8 @@ type GroupConfig struct {
 	RevokeWait time.Duration
 	Serve      PartitionFunc
 	Fetch      Fetch
+	// Standing is told how this member stands; nil = nobody asks.
+	Standing *Standing
 }
 
 const (
@@ -61,6 +63,7 @@ type group struct {
 
 	mu      sync.Mutex
 	tenures map[place]*tenure
+	joined  bool // the group has told the partitions
 }
 
 // tenure is the time for which a partition is assigned.
@@ -69,6 +72,8 @@ type tenure struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when its function will not be called again
 	over   atomic.Bool   // no commit any more; set before the group goes on
+
+	working atomic.Bool // as Partition.Working was told
 }
 
 // Join reads the partitions that a consumer group assigns (classic,
@@ -89,6 +94,10 @@ func (l *Log) Join(ctx context.Context, cfg GroupConfig) error {
 	if g.client, err = kgo.NewClient(l.options(g.options()...)...); err != nil {
 		r.close()
 		return fmt.Errorf("join %s: %w", cfg.Group, err)
+	}
+	if cfg.Standing != nil {
+		cfg.Standing.group.Store(g)
+		defer cfg.Standing.group.Store(nil)
 	}
 	g.run(ctx)
 	return nil
@@ -158,6 +167,7 @@ func (g *group) watch(ctx context.Context) {
 // assigned begins a tenure for each partition. A function that still runs from
 // an earlier one is waited for.
 func (g *group) assigned(_ context.Context, client *kgo.Client, m map[string][]int32) {
+	defer g.answered(true)
 	if len(m) == 0 {
 		return
 	}
@@ -181,8 +191,14 @@ func (g *group) begin(at place) {
 		if before != nil {
 			<-before.done
 		}
-		g.reader.serve(ctx, at, t, g.cfg.Serve)
+		g.reader.serve(ctx, at, t, t.serve)
 	}()
+}
+
+// serve is one call of the group's function: it is not at work before it says so.
+func (t *tenure) serve(ctx context.Context, p *Partition) error {
+	defer t.working.Store(false)
+	return t.g.cfg.Serve(ctx, p)
 }
 
 // revoked ends tenures and waits for their functions; they may still commit
@@ -219,6 +235,7 @@ func (t *tenure) ended(ctx context.Context) bool {
 
 // lost ends tenures that have ended already: others may own the partitions.
 func (g *group) lost(m map[string][]int32) {
+	g.answered(false)
 	g.reader.log.cfg.Log.Warn("partitions lost: the group went on without this member", "group", g.cfg.Group, "partitions", m)
 	for _, t := range g.end(m) {
 		t.over.Store(true)

@@ -79,6 +79,8 @@ type Projector struct {
 	db   driver.Conn
 	sink *sink
 	held atomic.Int64
+
+	standing eventlog.Standing
 }
 
 // New connects to nothing yet: ClickHouse and the brokers may be away.
@@ -104,9 +106,14 @@ func (p *Projector) Run(ctx context.Context) error {
 		TopicPrefixes: []string{eventlog.EventsTopic + ".", eventlog.UplinkPrefix},
 		Serve:         p.serve,
 		Fetch:         p.cfg.Fetch,
+		Standing:      &p.standing,
 	})
 	return errors.Join(err, p.db.Close())
 }
+
+// Standing is nil while every partition that the group has given to this
+// projector is loaded and read, else what it is about.
+func (p *Projector) Standing() error { return p.standing.Err() }
 
 func (p *Projector) serve(ctx context.Context, partition *eventlog.Partition) error {
 	w := &worker{p: partition, sink: p.sink, flush: p.cfg.Flush, maxRows: p.cfg.MaxRows, tracer: p.cfg.Tracer, held: &p.held}

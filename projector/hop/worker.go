@@ -52,6 +52,7 @@ func (w *worker) run(ctx context.Context) error {
 			return fmt.Errorf("repeat cut %d-%d: %w", first, m.next, err)
 		}
 	}
+	w.p.Working(true)
 	for {
 		if err := w.project(ctx, 0); err != nil {
 			if ctx.Err() != nil {

@@ -59,6 +59,8 @@ type Projector struct {
 	link    *link
 	group   string
 
+	standing eventlog.Standing
+
 	db    *pgxpool.Pool // from Run on
 	hooks hooks
 }
@@ -126,10 +128,14 @@ func (p *Projector) Run(ctx context.Context) error {
 	}
 	defer p.db.Close()
 	err = p.cfg.Log.Join(ctx, eventlog.GroupConfig{
-		Group: p.group, Topics: []string{eventlog.EventsTopic}, Serve: p.serve, Fetch: fetch(),
+		Group: p.group, Topics: []string{eventlog.EventsTopic}, Serve: p.serve, Fetch: fetch(), Standing: &p.standing,
 	})
 	if err != nil {
 		return fmt.Errorf("run session projector: %w", err)
 	}
 	return nil
 }
+
+// Standing is nil while every partition that the group has given to this
+// projector is loaded and read, else what it is about.
+func (p *Projector) Standing() error { return p.standing.Err() }

@@ -34,6 +34,7 @@ func (p *Projector) serve(ctx context.Context, part *eventlog.Partition) error {
 	if err := w.begin(ctx); err != nil {
 		return endedOr(ctx, err)
 	}
+	part.Working(true)
 	return endedOr(ctx, w.run(ctx))
 }
 
