@@ -227,3 +227,25 @@ func TestCarriersManyConnections(t *testing.T) {
 		}
 	})
 }
+
+// TestCarriersReadToTheEnd: what a device writes right before it closes counts,
+// also where it is more than one read takes.
+func TestCarriersReadToTheEnd(t *testing.T) {
+	carryQueue(t, 8<<20, func(t *testing.T, g *carried) {
+		for _, frames := range []int{1, 500, 5000} { // 5000 are 160 KB
+			user := fmt.Sprintf("ann-%d", frames)
+			d := dial(t, g.address)
+			d.login(user, 0)
+			var many []byte
+			for range frames {
+				many = wire.AppendAck(many, wire.AckBody{})
+			}
+			d.write(many)
+			d.nc.Close()
+			e := g.facts.await(t, "disconnected", ended(schemas.Reason_REASON_PEER_CLOSED, user))
+			if got := int(e.Disconnected.Traffic.FramesIn); got != frames+1 {
+				t.Errorf("%d frames were read, want %d", got, frames+1)
+			}
+		}
+	})
+}

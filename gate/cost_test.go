@@ -142,7 +142,7 @@ func (f forgetful) Report(_ *schemas.Event, _ []byte, _ bool, done func(schemas.
 	return nil
 }
 
-func dialAll(b *testing.B, address string, devices []net.Conn) {
+func dialAll(b testing.TB, address string, devices []net.Conn) {
 	b.Helper()
 	var group errgroup.Group
 	group.SetLimit(16)

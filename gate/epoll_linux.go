@@ -1,8 +1,8 @@
 package gate
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -17,12 +17,19 @@ import (
 
 // loop waits for many sockets with one goroutine. Its epoll descriptor stands
 // itself in the runtime's poller, so that no thread waits with it.
+//
+// Events are edge-triggered: the kernel tells of a socket once, when something
+// comes, and looks at it no second time. Whoever reads less than there is must
+// note it in more; a socket that is written to the brim is armed (see fdSocket).
 type loop struct {
-	gate   *Gate
-	epoll  *os.File
-	raw    syscall.RawConn
-	fd     int
-	events [256]unix.EpollEvent // owned by run
+	gate  *Gate
+	epoll *os.File
+	raw   syscall.RawConn
+	fd    int
+
+	// Owned by run.
+	events [256]unix.EpollEvent
+	more   []*fdSocket // may have more to read than was read: next in turn
 
 	mu      sync.Mutex
 	sockets []*fdSocket // by descriptor; nil where it is not ours
@@ -48,43 +55,48 @@ func newLoop(g *Gate) (*loop, error) {
 	return l, nil
 }
 
-// run handles events until ctx ends, then closes every socket.
+// run handles events until ctx ends, then closes every socket. All its turns
+// happen inside one Read of the runtime, which keeps an edge that comes during a
+// turn: the next wait returns at once.
 func (l *loop) run(ctx context.Context) error {
 	defer l.epoll.Close()
-	stop := context.AfterFunc(ctx, func() { _ = l.epoll.SetReadDeadline(time.Now()) }) // wakes wait
+	defer l.closeAll()
+	stop := context.AfterFunc(ctx, func() { _ = l.epoll.SetReadDeadline(time.Now()) }) // wakes Read
 	defer stop()
 	buf := &readBuffer{loop: l}
-	for {
-		n, err := l.wait()
-		if ctx.Err() != nil {
-			l.closeAll()
-			return nil
-		}
-		if err != nil {
-			l.closeAll()
-			return fmt.Errorf("wait for sockets: %w", err)
-		}
-		for i := range l.events[:n] {
-			l.handle(&l.events[i], buf)
-		}
-		buf.put()
-	}
-}
-
-// wait parks in the runtime until a socket is ready.
-func (l *loop) wait() (n int, err error) {
-	gone := l.raw.Read(func(fd uintptr) bool {
-		for {
-			n, err = unix.EpollWait(int(fd), l.events[:], 0)
-			if !errors.Is(err, unix.EINTR) {
-				return n > 0 || err != nil
+	var failed error
+	gone := l.raw.Read(func(uintptr) bool {
+		for more := true; more && failed == nil; {
+			more, failed = l.turn(buf)
+			if ctx.Err() != nil {
+				return true
 			}
 		}
+		return failed != nil
 	})
-	if gone != nil {
-		return 0, gone
+	if err := cmp.Or(failed, gone); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("wait for sockets: %w", err)
 	}
-	return max(n, 0), err
+	return nil
+}
+
+// turn handles what is ready and says whether more may be. Fewer events than
+// there is room for are all of them: what comes later is an edge of its own.
+func (l *loop) turn(buf *readBuffer) (again bool, err error) {
+	n, err := epollWait(l.fd, l.events[:])
+	if err != nil {
+		return false, err
+	}
+	defer buf.put()
+	more := l.more
+	l.more = nil
+	for i := range l.events[:n] {
+		l.handle(&l.events[i], buf)
+	}
+	for _, s := range more {
+		l.read(s, buf)
+	}
+	return n == len(l.events) || len(l.more) > 0, nil
 }
 
 // handle takes one event. A descriptor has at most one in a batch, so one that
@@ -94,11 +106,23 @@ func (l *loop) handle(e *unix.EpollEvent, buf *readBuffer) {
 	if s == nil {
 		return
 	}
+	s.ended = s.ended || e.Events&hangUp != 0
 	if e.Events&unix.EPOLLOUT != 0 {
 		s.writable()
 	}
 	if e.Events&^unix.EPOLLOUT != 0 {
-		s.readable(buf)
+		l.read(s, buf)
+	}
+}
+
+// hangUp says that the peer's bytes end: reading goes on until it has found out.
+const hangUp = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+
+// read reads once, and notes a socket that may have more: it comes after those
+// that are ready meanwhile, so that it starves none of them.
+func (l *loop) read(s *fdSocket, buf *readBuffer) {
+	if s.readable(buf) {
+		l.more = append(l.more, s)
 	}
 }
 
@@ -126,17 +150,18 @@ func (l *loop) add(fd int, peer netip.AddrPort) {
 		l.sockets = append(l.sockets, make([]*fdSocket, fd+1-len(l.sockets))...)
 	}
 	l.sockets[fd] = s
-	err := l.ctl(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN)
+	err := l.ctl(unix.EPOLL_CTL_ADD, fd, 0)
 	l.mu.Unlock()
 	if err != nil {
 		s.conn.gone(schemas.Reason_REASON_IO_ERROR)
 	}
 }
 
-// ctl changes what the loop waits for. Events are level-triggered: what a read
-// or a write leaves over is reported again, so no socket can starve the others.
-func (l *loop) ctl(op, fd int, events uint32) error {
-	return unix.EpollCtl(l.fd, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+// ctl changes what the loop waits for, beside what it always does. What is true
+// already when it is called is told as well.
+func (l *loop) ctl(op, fd int, also uint32) error {
+	const always = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+	return unix.EpollCtl(l.fd, op, fd, &unix.EpollEvent{Events: always | also, Fd: int32(fd)})
 }
 
 // forget makes room for the next socket with that number; its epoll entry goes

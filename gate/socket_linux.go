@@ -15,6 +15,8 @@ type fdSocket struct {
 	loop *loop
 	conn *conn
 
+	ended bool // the loop was told that the peer's bytes end; owned by it
+
 	// Guarded by the connection's lock.
 	fd       int    // -1 when released
 	queue    []byte // what the kernel did not take; nil when empty
@@ -56,30 +58,15 @@ func (s *fdSocket) enqueue(b []byte) error {
 	return nil
 }
 
-// write is what the kernel takes now; 0 when its buffer is full.
-func write(fd int, b []byte) (int, error) {
-	for {
-		n, err := unix.Write(fd, b)
-		switch {
-		case err == nil:
-			return n, nil
-		case errors.Is(err, unix.EAGAIN):
-			return 0, nil
-		case !errors.Is(err, unix.EINTR):
-			return 0, err
-		}
-	}
-}
-
 // arm asks the loop to tell when there is room. An armed socket that has
 // nothing to write would keep its loop awake.
 func (s *fdSocket) arm(on bool) {
 	if s.armed == on {
 		return
 	}
-	events := uint32(unix.EPOLLIN)
+	var events uint32
 	if on {
-		events |= unix.EPOLLOUT
+		events = unix.EPOLLOUT
 	}
 	if s.loop.ctl(unix.EPOLL_CTL_MOD, s.fd, events) != nil {
 		s.abort()
@@ -148,29 +135,26 @@ func (s *fdSocket) release() {
 	s.fd, s.queue = -1, nil
 }
 
-// readable reads once; what is left over makes the loop come back.
-func (s *fdSocket) readable(buf *readBuffer) {
+// readable reads once and says whether there may be more. A read that does not
+// fill the buffer has taken all, unless the peer's end comes behind it.
+func (s *fdSocket) readable(buf *readBuffer) (more bool) {
+	if s.fd < 0 {
+		return false // it ended between two turns
+	}
 	b := buf.get()
 	n, err := read(s.fd, b)
 	switch {
 	case errors.Is(err, unix.EAGAIN):
+		return false
 	case err != nil:
 		s.conn.gone(schemas.Reason_REASON_IO_ERROR)
+		return false
 	case n == 0:
 		s.conn.gone(schemas.Reason_REASON_PEER_CLOSED)
-	default:
-		s.conn.receive(b[:n])
+		return false
 	}
-}
-
-// read is one read; 0 bytes are the peer's end.
-func read(fd int, b []byte) (int, error) {
-	for {
-		n, err := unix.Read(fd, b)
-		if !errors.Is(err, unix.EINTR) {
-			return n, err
-		}
-	}
+	s.conn.receive(b[:n])
+	return n == len(b) || s.ended
 }
 
 // readBuffer is a pooled buffer that a loop holds from the first socket that is
