@@ -17,8 +17,9 @@ import (
 
 // AppenderConfig of an Appender. Zero values take the defaults.
 type AppenderConfig struct {
-	// Linger is how long a record waits for company, unless it is Urgent; 0
-	// sends at once. The gate's facts and delivery's outcomes take 2 to 5 ms.
+	// Linger is how long a record waits for company, unless it is Urgent. 0: not
+	// at all while nothing is on its way, else for the answer to that, a
+	// millisecond at most. The gate's facts and delivery's outcomes take 2 to 5 ms.
 	Linger time.Duration
 	// MaxPerPartition bounds the records of one partition that are accepted and
 	// not yet acknowledged (default 8192); beyond it the partition is busy.
@@ -54,6 +55,7 @@ type Appender struct {
 	closed atomic.Bool
 	topics sync.Map  // topic → *parts, once looked up
 	pool   sync.Pool // of *pending
+	flight *flight   // nil with a linger
 
 	mu      sync.Mutex
 	lookups map[string]*lookup // by topic, while the brokers are asked
@@ -63,10 +65,14 @@ type Appender struct {
 // brokers nothing yet; see Prepare.
 func (l *Log) NewAppender(cfg AppenderConfig) (*Appender, error) {
 	cfg.setDefaults()
+	linger := cfg.Linger
+	if linger == 0 {
+		linger = flightMost
+	}
 	client, err := kgo.NewClient(l.options(
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(cfg.Linger),
+		kgo.ProducerLinger(linger),
 		// The embedded broker can give its own time to every record only where
 		// batches are not compressed; brokers may compress (compression.type).
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
@@ -84,6 +90,9 @@ func (l *Log) NewAppender(cfg AppenderConfig) (*Appender, error) {
 		return nil, fmt.Errorf("open appender: %w", err)
 	}
 	a := &Appender{log: l, cfg: cfg, client: client, origin: newOrigin(), lookups: make(map[string]*lookup)}
+	if cfg.Linger == 0 {
+		a.flight = new(flight)
+	}
 	var cancel context.CancelFunc
 	a.ended, cancel = context.WithCancel(context.Background())
 	cancel()
@@ -148,13 +157,12 @@ func (a *Appender) append(r *Record, done func(Appended, error)) (refusal, error
 		a.recycle(q)
 		return refusedUnknown, err
 	}
-	urgent := r.Urgent && a.cfg.Linger > 0
-	known := urgent && a.knows(parts)
+	known := a.knows(parts)
 	if reason, err := p.add(r, q, done); err != nil {
 		a.recycle(q)
 		return reason, err
 	}
-	if urgent {
+	if a.flight != nil && a.flight.accept() || a.flight == nil && r.Urgent {
 		a.urge(known)
 	}
 	return "", nil

@@ -20,6 +20,9 @@ type decoder struct {
 	count int
 	probe kgo.Record // for the hash
 
+	slabs [2]slab // of batches by turns, where the reader reuses them
+	turn  int     // the slab of the batch that is made next
+
 	bad int // records that could not be decoded, since the start
 }
 
@@ -31,9 +34,9 @@ func newDecoder(p *Partition, partitions int32, serials *Serials) *decoder {
 	return d
 }
 
-// maxBatch is about how many records a batch has at most: enough for a store to
-// work in bulk, few enough to keep the memory of a batch to some MiB.
-const maxBatch = 5_000
+// maxBatch is how many records a batch has at most: few enough for its memory,
+// 0.6 KB for each, to stay in a core's cache from here to the reader.
+const maxBatch = 1_000
 
 // run makes batches until the partition's context ends.
 func (d *decoder) run() {
@@ -59,19 +62,23 @@ func (d *decoder) run() {
 	}
 }
 
-// yield hands a batch over; false when the context has ended.
+// yield hands over what was fetched; false when the context has ended.
 func (d *decoder) yield(got []fetched) bool {
 	for _, f := range got {
 		if d.p.r.log.cfg.Faults.pass(d.p.ctx, d.p.topic, d.p.number, f.came) != nil {
 			return false
 		}
+		for records := f.records; len(records) > 0; {
+			n := min(len(records), maxBatch)
+			b := d.decode(records[:n])
+			records = records[n:]
+			d.p.r.log.metrics.batch(d.p.topic, &b)
+			if !d.send(b) {
+				return false
+			}
+			d.p.next.Store(b.Next)
+		}
 	}
-	b := d.decode(got)
-	d.p.r.log.metrics.batch(d.p.topic, &b)
-	if !d.send(b) {
-		return false
-	}
-	d.p.next.Store(b.Next)
 	return true
 }
 
@@ -98,24 +105,13 @@ func (d *decoder) send(b Batch) bool {
 	}
 }
 
-// decode makes one batch. Events and commands lie in one piece of memory each.
-func (d *decoder) decode(got []fetched) Batch {
-	n := 0
-	for _, f := range got {
-		n += len(f.records)
-	}
-	s := slab{entries: make([]Entry, 0, n)}
-	switch d.content {
-	case eventContent, uplinkContent:
-		s.events = make([]schemas.Event, n)
-	case commandContent:
-		s.commands = make([]schemas.Command, n)
-	}
+// decode makes one batch and gives the client its records back.
+func (d *decoder) decode(records []*kgo.Record) Batch {
+	s := d.slab(len(records))
 	b := Batch{}
-	for _, f := range got {
-		for _, r := range f.records {
-			d.record(r, &s, &b)
-		}
+	for _, r := range records {
+		d.record(r, s, &b)
+		r.Recycle() // what the entry refers to is not the record's
 	}
 	b.Entries = s.entries
 	b.Time = d.serials.Time()
@@ -123,11 +119,38 @@ func (d *decoder) decode(got []fetched) Batch {
 	return b
 }
 
-// slab is the memory of one batch.
+// slab is the memory of one batch: its events or commands lie in one piece.
 type slab struct {
 	entries  []Entry
 	events   []schemas.Event
 	commands []schemas.Command
+}
+
+// slab has room for n records. With Fetch.Reuse it is the one of the batch
+// before the last: that batch is over, since the last one has been received.
+func (d *decoder) slab(n int) *slab {
+	s := new(slab)
+	if d.p.r.reuse {
+		s = &d.slabs[d.turn]
+		d.turn = 1 - d.turn
+	}
+	s.entries = zeroed(s.entries, n)[:0]
+	switch d.content {
+	case eventContent, uplinkContent:
+		s.events = zeroed(s.events, n)
+	case commandContent:
+		s.commands = zeroed(s.commands, n)
+	}
+	return s
+}
+
+// zeroed is n zero elements, in the same memory if they fit.
+func zeroed[T any](s []T, n int) []T {
+	clear(s) // also what the last use held alive
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
 }
 
 // record adds one record to the batch, or counts why not.

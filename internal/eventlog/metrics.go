@@ -34,7 +34,7 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 	var errs [7]error
 	m.appended, errs[0] = meter.Int64Counter("waybill.log.appended", metric.WithDescription("Records that the log has taken."))
 	m.failed, errs[1] = meter.Int64Counter("waybill.log.failed", metric.WithDescription("Records that were accepted and are in doubt."))
-	m.latency, errs[2] = meter.Float64Histogram("waybill.log.append.duration", metric.WithUnit("s"), metric.WithDescription("Time from append to the broker's answer, the longest of each burst."),
+	m.latency, errs[2] = meter.Float64Histogram("waybill.log.append.duration", metric.WithUnit("s"), metric.WithDescription("Time from append to the broker's answer, of the oldest of each burst."),
 		metric.WithExplicitBucketBoundaries(.0002, .0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10))
 	m.refused, errs[3] = meter.Int64Counter("waybill.log.refused", metric.WithDescription("Appends that were refused at once, by reason."))
 	m.left, errs[4] = meter.Int64Counter("waybill.log.left_out", metric.WithDescription("Records that were read and left out: repeat, misplaced, undecodable."))
@@ -68,18 +68,22 @@ func (m *metrics) refuse(topic string, why refusal) {
 // were told.
 type burst struct {
 	appended, failed int64
-	longest          time.Duration // of those that were appended
+	oldest           time.Duration // what the first of those that were appended took
 }
 
 const burstMost = 64
 
-func (b *burst) add(took time.Duration, err error) {
+// add counts the end of a record that was accepted then. Records end in order,
+// so the first is the oldest; the clock is read for it alone.
+func (b *burst) add(accepted time.Time, err error) {
 	if err != nil {
 		b.failed++
 		return
 	}
+	if b.appended == 0 {
+		b.oldest = time.Since(accepted)
+	}
 	b.appended++
-	b.longest = max(b.longest, took)
 }
 
 // ended counts the ends of accepted records.
@@ -90,7 +94,7 @@ func (m *metrics) ended(topic string, b burst) {
 	}
 	if b.appended > 0 {
 		m.appended.Add(context.Background(), b.appended, set)
-		m.latency.Record(context.Background(), b.longest.Seconds(), set)
+		m.latency.Record(context.Background(), b.oldest.Seconds(), set)
 	}
 }
 

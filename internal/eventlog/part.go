@@ -171,6 +171,9 @@ func (p *part) end(q *pending, err error) {
 		q.done(at, err)
 	}
 	p.drop(q)
+	if f := p.a.flight; f != nil && f.end() {
+		p.a.unlinger()
+	}
 }
 
 // appended says where the record is, as far as the broker told.
@@ -191,7 +194,7 @@ func (p *part) release(q *pending, err error) (b burst, over bool) {
 	p.records--
 	p.bytes -= q.size
 	q.ended = true
-	p.burst.add(time.Since(q.at), err)
+	p.burst.add(q.at, err)
 	if p.records > 0 && p.burst.appended+p.burst.failed < burstMost {
 		return burst{}, false
 	}

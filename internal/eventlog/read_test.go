@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"waybill/schemas"
 
@@ -268,7 +269,74 @@ func TestLost(t *testing.T) {
 	}
 }
 
+// The memory of a batch is used again for the one after the next, and what an
+// entry refers to is not.
+func TestReuse(t *testing.T) {
+	l := startBroker(t).open(Config{})
+	a := appender(t, l, AppenderConfig{MaxPerPartition: 1 << 20})
+	const n = 3 * maxBatch
+	for i := range n {
+		if err := a.Append(event(userOf(0), i), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Flush(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- l.Follow(within(t), FollowConfig{
+			Topic: EventsTopic, Partitions: []int32{0}, Fetch: Fetch{Reuse: true, MinBytes: n * 50, MaxWait: time.Second},
+			Serve: func(ctx context.Context, p *Partition) error { return readReused(ctx, t, p, n) },
+		})
+	}()
+	if err := signal(t, done, "end of Follow"); err != nil {
+		t.Error(err)
+	}
+}
+
+func readReused(ctx context.Context, t *testing.T, p *Partition, n int) error {
+	if err := p.Start(FromStart, nil); err != nil {
+		return err
+	}
+	var read []uint64
+	var first Batch
+	var user string
+	again := false
+	for len(read) < n {
+		b, err := p.Next(ctx)
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		if first.Entries == nil {
+			first, user = b, b.Entries[0].Event.User
+		} else {
+			again = again || &b.Entries[0] == &first.Entries[0]
+		}
+		read = append(read, cursors(b)...)
+	}
+	for i, got := range read {
+		if got != uint64(i) {
+			t.Errorf("record %d is %d", i, got)
+			break
+		}
+	}
+	if !again {
+		t.Error("no batch has the memory of the first")
+	}
+	if user != userOf(0) {
+		t.Errorf("the first user is %q now", user)
+	}
+	return nil
+}
+
 func BenchmarkRead(b *testing.B) {
+	b.Run("fresh", func(b *testing.B) { benchmarkRead(b, Fetch{}) })
+	b.Run("reused", func(b *testing.B) { benchmarkRead(b, Fetch{Reuse: true}) })
+}
+
+func benchmarkRead(b *testing.B, f Fetch) {
 	l := startBroker(b).open(Config{})
 	a := appender(b, l, AppenderConfig{MaxPerPartition: 1 << 22, MaxBytesPerPartition: 1 << 31, Deadline: 1 << 60})
 	user := userOf(0)
@@ -282,7 +350,7 @@ func BenchmarkRead(b *testing.B) {
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
-	err := l.Follow(context.Background(), FollowConfig{Topic: EventsTopic, Partitions: []int32{0}, Serve: func(ctx context.Context, p *Partition) error {
+	err := l.Follow(context.Background(), FollowConfig{Topic: EventsTopic, Partitions: []int32{0}, Fetch: f, Serve: func(ctx context.Context, p *Partition) error {
 		if err := p.Start(FromStart, nil); err != nil {
 			return err
 		}

@@ -23,6 +23,11 @@ type Fetch struct {
 	MaxWait time.Duration
 	// MaxBytes is the most that one answer brings (default 8 MiB).
 	MaxBytes int32
+	// Reuse overwrites the Entries of a batch, with their events and commands,
+	// once the next batch of the partition has been received. Bodies, keys and
+	// texts stay: they are copies of what was fetched. It saves a reader most of
+	// its garbage.
+	Reuse bool
 }
 
 const (
@@ -46,6 +51,7 @@ func (f Fetch) options() []kgo.Opt {
 		kgo.FetchMaxWait(f.MaxWait),
 		kgo.FetchMaxBytes(f.MaxBytes),
 		kgo.FetchMaxPartitionBytes(min(partitionBytes, f.MaxBytes)),
+		kgo.WithPools(new(recordPool)),
 		// An offset that is not in the log is an error, which this package
 		// answers: the library would go elsewhere silently.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
@@ -56,6 +62,7 @@ func (f Fetch) options() []kgo.Opt {
 type reader struct {
 	log    *Log
 	client *kgo.Client
+	reuse  bool // Fetch.Reuse
 	unlag  metric.Registration
 
 	mu    sync.Mutex
@@ -67,7 +74,7 @@ type reader struct {
 }
 
 func (l *Log) newReader(f Fetch) (*reader, error) {
-	r := &reader{log: l, parts: make(map[place]*Partition), wake: func() {}}
+	r := &reader{log: l, reuse: f.Reuse, parts: make(map[place]*Partition), wake: func() {}}
 	var err error
 	if r.client, err = kgo.NewClient(l.options(f.options()...)...); err != nil {
 		return nil, fmt.Errorf("open reader: %w", err)
