@@ -14,7 +14,7 @@ import (
 
 // cli is the command line: a field for each subcommand. What an operator sets
 // has an environment variable WAYBILL_… too, which --help names; unknown flags
-// are refused.
+// and unknown variables are refused.
 type cli struct {
 	LogLevel  slog.Level `help:"Least level that is logged: debug, info, warn, error." default:"info" env:"WAYBILL_LOG_LEVEL"`
 	LogFormat string     `help:"text for a person, json for a collector." enum:"text,json" default:"text" env:"WAYBILL_LOG_FORMAT"`
@@ -35,25 +35,37 @@ type cli struct {
 	Funnel  funnelCmd  `cmd:"" help:"Show how many pushes reached each step, and how the rest ended." group:"Tools"`
 	Load    loadCmd    `cmd:"" help:"Measure a running Waybill from outside, as its devices and its app-server." group:"Tools"`
 	Device  deviceCmd  `cmd:"" help:"Be a device in this terminal: print what comes, send what is typed." group:"Tools"`
+	Health  healthCmd  `cmd:"" help:"Ask a stage on this host whether it does its work; the exit code says so too." group:"Tools"`
 }
 
 // run parses the arguments and runs one subcommand.
 func run(args []string) error {
 	var c cli
-	parser, err := kong.New(&c, kong.Name("waybill"), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Description("A real-time message platform for mobile apps in which every message carries a waybill: a trace id whose whole way can be looked up."))
+	parser, err := newParser(&c)
 	if err != nil {
-		return fmt.Errorf("build the command line: %w", err)
+		return err
+	}
+	if err := checkVariables(os.Environ(), knownVariables(parser.Model)); err != nil {
+		return usageError{err}
 	}
 	k, err := parser.Parse(args)
 	if err != nil {
-		return err
+		return usageError{fmt.Errorf("%w (waybill --help lists what there is)", err)}
 	}
 	log := newLog(c.LogLevel, c.LogFormat)
 	ctx, stop := untilSignal(log)
 	defer stop()
 	k.BindTo(ctx, (*context.Context)(nil))
 	return k.Run(log)
+}
+
+func newParser(c *cli) (*kong.Kong, error) {
+	parser, err := kong.New(c, kong.Name("waybill"), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Description("A real-time message platform for mobile apps in which every message carries a waybill: a trace id whose whole way can be looked up.\n\n"+exitHelp))
+	if err != nil {
+		return nil, fmt.Errorf("build the command line: %w", err)
+	}
+	return parser, nil
 }
 
 func newLog(level slog.Level, format string) *slog.Logger {
@@ -82,7 +94,7 @@ func untilSignal(log *slog.Logger) (context.Context, func()) {
 		cancel(errSignal)
 		if s, ok = <-signals; ok {
 			log.Warn("stopping at once", "signal", s.String())
-			os.Exit(130)
+			os.Exit(exitForced)
 		}
 	}()
 	return ctx, func() { signal.Stop(signals); close(signals); cancel(nil) }
