@@ -6,7 +6,8 @@ package gate
 type acks struct {
 	cursor, received   uint64 // newest that the device said
 	logged, loggedRecv uint64 // in the log
-	flying             bool   // a report is under way
+	flying             bool   // a report is under way, of these two:
+	flown, flownRecv   uint64
 }
 
 // newAcks begins at the cursor that stands in `connected`.
@@ -30,10 +31,13 @@ func (a *acks) owed() bool { return a.cursor != a.logged || a.received != a.logg
 // next says whether a report is to be made now.
 func (a *acks) next() bool { return a.owed() && !a.flying }
 
-// done ends a report.
-func (a *acks) done(cursor, received uint64, ok bool) {
+// fly begins a report of the newest.
+func (a *acks) fly() { a.flying, a.flown, a.flownRecv = true, a.cursor, a.received }
+
+// done ends the report.
+func (a *acks) done(ok bool) {
 	a.flying = false
 	if ok {
-		a.logged, a.loggedRecv = cursor, received
+		a.logged, a.loggedRecv = a.flown, a.flownRecv
 	}
 }

@@ -14,22 +14,24 @@ func TestAcks(t *testing.T) {
 	say(10, 0, false) // it stands in connected
 	say(9, 0, false)  // goes back
 	say(12, 0, true)
-	a.flying = true
+	a.fly()
 	say(13, 0, false) // one is under way
-	a.done(12, 0, true)
+	a.done(true)
 	if !a.next() || a.cursor != 13 {
 		t.Fatalf("the newer cursor is not due: %+v", a)
 	}
-	a.done(13, 0, true)
+	a.fly()
+	a.done(true)
 	say(13, 15, true)
-	a.done(13, 15, true)
+	a.fly()
+	a.done(true)
 	say(13, 0, false) // received 0 takes nothing back
 	say(15, 0, true)  // the cursor reached it
 	if a.received != 0 {
 		t.Errorf("received is still %d", a.received)
 	}
-	a.flying = true
-	a.done(15, 0, false)
+	a.fly()
+	a.done(false)
 	if !a.owed() {
 		t.Error("a report that failed is not owed")
 	}

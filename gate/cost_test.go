@@ -41,7 +41,7 @@ func live(t testing.TB, g *Gate) *conn {
 }
 
 // TestAllocations: what happens for each push and each frame allocates nothing
-// in the gate, but for the event of an ack.
+// in the gate, but for the ack's way back.
 func TestAllocations(t *testing.T) {
 	if raced {
 		t.Skip("the race detector makes pools forget")
@@ -60,10 +60,18 @@ func TestAllocations(t *testing.T) {
 	}
 	heartbeat := wire.AppendFrame(nil, wire.Header{Kind: wire.KindRequest, Command: wire.CmdHeartbeat}, nil, nil)
 	ack := wire.AppendAck(nil, wire.AckBody{})
+	frame := []byte{}
+	acked := func() {
+		push()
+		frame = wire.AppendAck(frame[:0], wire.AckBody{Cursor: cmd.Position})
+		c.receive(frame)
+		c.ackLogged(1, nil)
+	}
 	for name, x := range map[string]struct {
 		f    func()
 		most float64
 	}{
+		"a push and its ack":           {acked, 1},
 		"push":                         {push, 0},
 		"heartbeat":                    {func() { c.receive(heartbeat) }, 0},
 		"an ack that says nothing new": {func() { c.receive(ack) }, 0},

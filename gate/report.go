@@ -9,12 +9,32 @@ import (
 
 // event begins an event about the connection.
 func (c *conn) event(kind schemas.Kind) *schemas.Event {
-	e := &schemas.Event{
-		Kind: kind, App: c.who.app, User: c.who.user, Device: c.who.device,
-		Session: c.session[:], Time: c.gate.now().UnixMicro(),
-	}
-	e.SetConn(c.id())
+	e := new(schemas.Event)
+	c.fill(e, kind)
 	return e
+}
+
+// fill says what all events about the connection say.
+func (c *conn) fill(e *schemas.Event, kind schemas.Kind) {
+	e.Kind, e.Time = kind, c.gate.now().UnixMicro()
+	e.App, e.User, e.Device, e.Session = c.who.app, c.who.user, c.who.device, c.session[:]
+	e.SetConn(c.id())
+}
+
+// usual are the events of every push, used again and again: Report keeps none.
+type usual struct {
+	event schemas.Event
+	sent  schemas.Sent
+	acked schemas.Acked
+}
+
+var usuals = sync.Pool{New: func() any { return new(usual) }}
+
+// put gives it back without what it refers to: commands share the memory of
+// their whole fetch.
+func (u *usual) put() {
+	*u = usual{}
+	usuals.Put(u)
 }
 
 // reportAck reports the newest cursor, unless a report is under way: then the
@@ -23,28 +43,25 @@ func (c *conn) reportAck() {
 	if !c.acks.next() {
 		return
 	}
-	e := c.event(schemas.Kind_KIND_ACKED)
-	e.Acked = &schemas.Acked{Cursor: c.acks.cursor, Received: c.acks.received}
-	r := &ackReport{c, c.acks.cursor, c.acks.received}
-	if err := c.gate.cfg.Facts.Report(e, nil, false, r.logged); err != nil {
+	u := usuals.Get().(*usual)
+	defer u.put()
+	e := &u.event
+	c.fill(e, schemas.Kind_KIND_ACKED)
+	e.Acked = &u.acked
+	e.Acked.Cursor, e.Acked.Received = c.acks.cursor, c.acks.received
+	if err := c.gate.cfg.Facts.Report(e, nil, false, c.ackLogged); err != nil {
 		c.gate.owing.add(c)
 		return
 	}
-	c.acks.flying = true
+	c.acks.fly()
 }
 
-type ackReport struct {
-	c                *conn
-	cursor, received uint64
-}
-
-// logged goes on with what was said meanwhile. A report in doubt is made again:
-// the same cursor twice does no harm.
-func (r *ackReport) logged(_ schemas.Position, err error) {
-	c := r.c
+// ackLogged goes on with what was said meanwhile. A report in doubt is made
+// again: the same cursor twice does no harm.
+func (c *conn) ackLogged(_ schemas.Position, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.acks.done(r.cursor, r.received, err == nil)
+	c.acks.done(err == nil)
 	if c.state != stateLive {
 		return // the disconnected carries the cursor
 	}
@@ -113,23 +130,14 @@ func (c *conn) reportRefused(no *refusal) {
 	_ = c.gate.cfg.Facts.Report(e, nil, false, nil) // the counter by reason tells of it anyway
 }
 
-// sentReport is an event that is used again and again: Report does not keep it.
-type sentReport struct {
-	event schemas.Event
-	sent  schemas.Sent
-}
-
-var sentReports = sync.Pool{New: func() any { return new(sentReport) }}
-
 // reportSent says that a push was handed to the socket. While the log is away
 // it is dropped: the ack will say so.
 func (c *conn) reportSent(cmds []*schemas.Command) {
-	r := sentReports.Get().(*sentReport)
-	defer sentReports.Put(r)
-	e, s := &r.event, &r.sent
-	e.Kind, e.Sent, e.Time = schemas.Kind_KIND_SENT, s, c.gate.now().UnixMicro()
-	e.App, e.User, e.Device, e.Session = c.who.app, c.who.user, c.who.device, c.session[:]
-	e.SetConn(c.id())
+	u := usuals.Get().(*usual)
+	defer u.put()
+	e, s := &u.event, &u.sent
+	c.fill(e, schemas.Kind_KIND_SENT)
+	e.Sent = s
 	for _, cmd := range cmds {
 		e.TraceId, e.ParentSpan, e.Node = cmd.TraceId, cmd.ParentSpan, ""
 		s.Position, s.PushId, s.Attempt, s.Dispatched = cmd.Position, cmd.PushId, cmd.Attempt, cmd.Time
