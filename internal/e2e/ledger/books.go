@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -60,44 +61,73 @@ func (b *Books) Look(f func(*Ledger)) {
 	f(b.ledger)
 }
 
-// Visit shows f every record that waybill.events holds now, partition by
-// partition, each in its order; f is called by one goroutine at a time. Entries
-// are valid during the call.
-func Visit(ctx context.Context, log *eventlog.Log, f func(partition int32, r *eventlog.Entry)) error {
+// Visit shows f every record that a topic holds now, partition by partition,
+// each in its order; f is called by one goroutine at a time, and entries are
+// valid during the call.
+func Visit(ctx context.Context, log *eventlog.Log, topic string, f func(partition int32, r *eventlog.Entry)) error {
+	v := visit{show: f}
+	err := log.Follow(ctx, eventlog.FollowConfig{Topic: topic, Serve: v.partition})
+	if err = errors.Join(err, v.failed, ctx.Err()); err != nil {
+		return fmt.Errorf("read %s to its end: %w", topic, err)
+	}
+	return nil
+}
+
+// visit is one reading of a topic.
+type visit struct {
+	mu     sync.Mutex
+	show   func(partition int32, r *eventlog.Entry)
+	failed error
+}
+
+// partition never asks to be called again: its error is kept.
+func (v *visit) partition(ctx context.Context, p *eventlog.Partition) error {
+	err := v.read(ctx, p)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.failed = errors.Join(v.failed, err)
+	return nil
+}
+
+func (v *visit) read(ctx context.Context, p *eventlog.Partition) error {
+	end, err := p.End(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.Start(eventlog.FromStart, nil); err != nil {
+		return err
+	}
+	for at := p.Offset(); at < end; {
+		batch, err := p.Next(ctx)
+		if err != nil {
+			return err
+		}
+		at = batch.Next
+		v.mu.Lock()
+		for i := range batch.Entries {
+			v.show(p.Number(), &batch.Entries[i])
+		}
+		v.mu.Unlock()
+	}
+	return nil
+}
+
+// Ends are the offsets behind the newest records of waybill.events, now.
+func Ends(ctx context.Context, log *eventlog.Log) (map[int32]int64, error) {
 	var mu sync.Mutex
+	ends := make(map[int32]int64)
 	var failed error
 	err := log.Follow(ctx, eventlog.FollowConfig{Topic: eventlog.EventsTopic, Serve: func(ctx context.Context, p *eventlog.Partition) error {
 		end, err := p.End(ctx)
-		if err == nil {
-			err = p.Start(eventlog.FromStart, nil)
-		}
-		for at := int64(0); err == nil && at < end; {
-			var batch eventlog.Batch
-			if batch, err = p.Next(ctx); err != nil {
-				break
-			}
-			at = batch.Next
-			mu.Lock()
-			for i := range batch.Entries {
-				f(p.Number(), &batch.Entries[i])
-			}
-			mu.Unlock()
-		}
-		if err != nil {
-			mu.Lock()
+		mu.Lock()
+		defer mu.Unlock()
+		if ends[p.Number()] = end; err != nil {
 			failed = err
-			mu.Unlock()
 		}
 		return nil
 	}})
-	if err == nil {
-		err = failed
+	if err = errors.Join(err, failed, ctx.Err()); err != nil {
+		return nil, fmt.Errorf("ask for the ends of the log: %w", err)
 	}
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err != nil {
-		return fmt.Errorf("read the log to its end: %w", err)
-	}
-	return nil
+	return ends, nil
 }

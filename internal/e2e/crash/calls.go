@@ -1,0 +1,166 @@
+package crash
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// answer to one push request.
+type answer struct {
+	Status string `json:"status"`
+	Error  struct {
+		Message string `json:"message"`
+	} `json:"error"`
+}
+
+// callTimeout is longer than ingest takes to say that it does not know.
+const callTimeout = 20 * time.Second
+
+var errAgain = errors.New("something has to be said again")
+
+// batch pushes in one call: an object for one, else an array.
+func (o *office) batch(ctx context.Context, c *http.Client, all []*push) error {
+	body, err := json.Marshal(all)
+	if len(all) == 1 {
+		body, err = json.Marshal(all[0])
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	resp, err := o.post(ctx, c, "application/json", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		o.unreachable.Add(int64(len(all)))
+		return err
+	}
+	answers, err := readAnswers(b, len(all))
+	if err != nil {
+		return o.strange(fmt.Errorf("%s to %d pushes: %w: %.300s", resp.Status, len(all), err, b))
+	}
+	var again error
+	for n := range answers {
+		if o.note(all[n], &answers[n]) != nil {
+			again = errAgain
+		}
+	}
+	return again
+}
+
+// readAnswers reads one for each of n pushes; a call that was turned away whole
+// has one for all of them.
+func readAnswers(b []byte, n int) ([]answer, error) {
+	if bytes.HasPrefix(b, []byte("{")) {
+		var one answer
+		if err := json.Unmarshal(b, &one); err != nil {
+			return nil, err
+		}
+		return slices.Repeat([]answer{one}, n), nil
+	}
+	var all []answer
+	if err := json.Unmarshal(b, &all); err != nil {
+		return nil, err
+	}
+	if len(all) != n {
+		return nil, fmt.Errorf("has %d answers", len(all))
+	}
+	return all, nil
+}
+
+// stream pushes line by line and reads the answers meanwhile; what has none when
+// the stream breaks is said again.
+func (o *office) stream(ctx context.Context, c *http.Client, all []*push) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	out, in := io.Pipe()
+	go func() {
+		e := json.NewEncoder(in)
+		for _, p := range all {
+			if e.Encode(p) != nil {
+				break // the call has ended
+			}
+		}
+		_ = in.Close()
+	}()
+	defer out.Close()
+	resp, err := o.post(ctx, c, "application/x-ndjson", out)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return o.strange(fmt.Errorf("%s to a stream", resp.Status))
+	}
+	d := json.NewDecoder(resp.Body)
+	var again error
+	for n := range all {
+		var a answer
+		if err := d.Decode(&a); err != nil {
+			o.unreachable.Add(int64(len(all) - n))
+			return err
+		}
+		if o.note(all[n], &a) != nil {
+			again = errAgain
+		}
+	}
+	return again
+}
+
+// post calls one of the ingests.
+func (o *office) post(ctx context.Context, c *http.Client, form string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.urls[rand.IntN(len(o.urls))]+"/v1/pushes", body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+o.key)
+	req.Header.Set("Content-Type", form)
+	resp, err := c.Do(req)
+	if err != nil {
+		o.unreachable.Add(1)
+	}
+	return resp, err
+}
+
+// note what became of one push.
+func (o *office) note(p *push, a *answer) error {
+	switch a.Status {
+	case "accepted":
+		p.accepted = time.Now()
+		o.accepted.Add(1)
+		return nil
+	case "busy":
+		o.refused.Add(1)
+	case "unknown":
+		o.doubtful.Add(1)
+	default:
+		return o.strange(fmt.Errorf("%q to a push: %s", a.Status, a.Error.Message))
+	}
+	return errAgain
+}
+
+// strange keeps an answer that nobody should get.
+func (o *office) strange(err error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.odd = append(o.odd, err.Error())
+	return err
+}
+
+func (o *office) oddAnswers() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.odd
+}

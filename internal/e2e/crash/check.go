@@ -1,0 +1,118 @@
+package crash
+
+import (
+	"fmt"
+
+	"waybill/internal/e2e/ledger"
+	"waybill/schemas"
+)
+
+// violation is something that may never happen.
+type violation struct {
+	what   string       // in two words, the same for all of its kind
+	place  ledger.Place // of the push; zero = of no push
+	device string       // empty = the push as a whole
+	say    string
+}
+
+func (v violation) String() string {
+	if v.place.User == "" {
+		return v.what + ": " + v.say
+	}
+	return fmt.Sprintf("%s: push %v of %s %s: %s", v.what, schemas.Position(v.place.Position), v.place.User, v.device, v.say)
+}
+
+// books holds the three counts against each other.
+type audit struct {
+	ledger *ledger.Ledger
+	pushes []push
+	phones []*phone
+	found  []violation
+}
+
+func (a *audit) wrong(what string, at ledger.Place, device, say string, args ...any) {
+	a.found = append(a.found, violation{what, at, device, fmt.Sprintf(say, args...)})
+}
+
+// check all that the log, the office and the phones must agree on.
+func (a *audit) check() []violation {
+	for _, at := range a.ledger.Places() {
+		a.outcomes(at, a.ledger.Pushes[at])
+	}
+	a.accepted()
+	for _, p := range a.phones {
+		a.found = append(a.found, p.violations()...)
+		a.phone(p)
+	}
+	return a.found
+}
+
+// outcomes: one as a whole, at most one for each device.
+func (a *audit) outcomes(at ledger.Place, x *ledger.Push) {
+	if x.Pushed == 0 {
+		a.wrong("no push", at, "", "has outcomes, and the log has no push there: %v %v", x.Whole, x.Devices)
+		return
+	}
+	if len(x.Whole) != 1 {
+		a.wrong("outcomes as a whole", at, "", "has %d: %v", len(x.Whole), x.Whole)
+		return
+	}
+	if end := x.Whole[0]; x.TTL > 60_000 && !mayEnd(end) {
+		a.wrong("ended early", at, "", "could have lived for long and ended as %s, %s", end.Class.Word(), end.Reason.Word())
+	}
+	for name, ends := range x.Devices {
+		if len(ends) > 1 {
+			a.wrong("outcomes for a device", at, name, "has %d: %v", len(ends), ends)
+		}
+	}
+}
+
+// mayEnd says how a push may end whose time has not come: it arrived, or came
+// before under the same name, or five connections broke on it.
+func mayEnd(end ledger.Ending) bool {
+	return end.Class == schemas.Class_CLASS_DELIVERED || end.Reason == schemas.Reason_REASON_DUPLICATE || end.Reason == schemas.Reason_REASON_POISON
+}
+
+// accepted: what the office was told of is in the log, once but for repeats that
+// were withdrawn.
+func (a *audit) accepted() {
+	first := make(map[string]int)
+	for _, at := range a.ledger.Order {
+		if x := a.ledger.Pushes[at]; len(x.Whole) == 0 || x.Whole[0].Reason != schemas.Reason_REASON_DUPLICATE {
+			first[x.Name]++
+			if first[x.Name] > 1 {
+				a.wrong("pushed twice", at, "", "%s is in the log a second time and was not withdrawn as a duplicate", x.Name)
+			}
+		}
+	}
+	for n := range a.pushes {
+		p := &a.pushes[n]
+		if first[p.Name] == 0 && !p.accepted.IsZero() {
+			a.wrong("accepted and lost", ledger.Place{User: p.User}, "", "%s was accepted at %s and is not in the log", p.Name, p.accepted.Format(clock))
+		}
+	}
+}
+
+// phone: what was delivered was handed over, and what was handed over was
+// delivered or ended as unconfirmed. That it came once and in order the
+// application has judged itself.
+func (a *audit) phone(p *phone) {
+	handed := make(map[uint64]bool)
+	for _, n := range p.got() {
+		handed[n.position] = true
+		at := ledger.Place{User: p.User, Position: n.position}
+		x := a.ledger.Pushes[at]
+		if x == nil {
+			a.wrong("handed and not pushed", at, p.Device.Device, "was handed over and is not in the log")
+		} else if ends := x.Devices[p.Device.Device]; !ledger.Delivered(ends) && !ledger.Unconfirmed(ends) {
+			a.wrong("handed and not delivered", at, p.Device.Device, "was handed over and ended as %v", ends)
+		}
+	}
+	for _, at := range a.ledger.Order {
+		if x := a.ledger.Pushes[at]; at.User == p.User && ledger.Delivered(x.Devices[p.Device.Device]) && !handed[at.Position] {
+			a.wrong("delivered and not handed", at, p.Device.Device, "counts as delivered and was never handed over")
+		}
+	}
+}
+
+const clock = "15:04:05.000"

@@ -1,0 +1,20 @@
+// Package crash is the crash run: every stage as a process of the real binary,
+// three Apache Kafka brokers, Postgres and ClickHouse, all of which are killed
+// with -9 and stopped while app-servers push and phones lose their connections.
+//
+//	office ─HTTP─▶ ingest 1, 2 ─▶ ┌ Kafka 1, 2, 3 ┐ ◀─▶ gate 1, 2 ◀─radio─ 500 phones
+//	                              └───────────────┘ ◀─▶ delivery 1, 2 ◀─ Postgres
+//	projector 1, 2 ─▶ Postgres, ClickHouse ◀─ console ◀─ the funnel
+//
+// A seed decides what is pushed, what breaks and when. Three parties keep count
+// without knowing of each other: the office (what was accepted), the application
+// on each phone (what it was handed), and the ledger, which is read from the log
+// alone. When all faults have stopped and every phone has come home, the three
+// must agree; then the read models are held against them.
+//
+// A violation is a bug of Waybill until shown otherwise: the run keeps the logs
+// of all processes, and of its first violation everything that the log says of
+// that user, as a transcript for people.
+//
+// Processes die with the one that runs this, however that ends. Linux only.
+package crash

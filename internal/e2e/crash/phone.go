@@ -1,0 +1,146 @@
+package crash
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"waybill/client"
+	"waybill/internal/e2e/bell"
+	"waybill/internal/e2e/ledger"
+	"waybill/internal/e2e/radio"
+)
+
+// phone is a device with an application that notes what it is handed, and
+// compares it with nothing but what it was promised.
+type phone struct {
+	radio.Coverage
+	bell.Bell
+	ledger.Device
+	stop func() error // ends Run and returns its error
+
+	mu       sync.Mutex
+	notes    []note
+	handled  map[int]uint64 // positions of what was handed over, by the caller's number
+	wrong    []violation
+	up       bool
+	connects int
+	ends     int
+}
+
+// note of one push that the application was handed.
+type note struct {
+	at       time.Time
+	number   int // the caller's
+	position uint64
+	again    bool
+}
+
+func (p *phone) name() string { return p.User + "/" + p.Device.Device }
+
+// troubles of every phone: about ten connections a minute, a third of them lost
+// unnoticed, in tunnels that outlast the ack timer now and then.
+func (s *site) troubles() radio.Troubles {
+	return radio.Troubles{Reads: 12, Tunnel: 5 * time.Second, Elsewhere: s.gates()}
+}
+
+func (s *site) gates() []string { return []string{s.at(portGates + 1), s.at(portGates + 2)} }
+
+// start switches the phone on.
+func (p *phone) start(s *site, rng *rand.Rand) error {
+	p.handled = make(map[int]uint64)
+	p.Bad(rng, s.troubles())
+	c, err := client.New(client.Config{
+		Addresses: s.gates(), Platform: "android", Version: "crash", NoCompression: true,
+		Token:    func(context.Context) (string, error) { return s.app.Token(p.User, p.Device.Device) },
+		Handler:  p.handle,
+		OnNotice: p.notice,
+		Dial:     p.Dial,
+		// A phone would wait longer; here it only makes the run longer.
+		BackoffBase: 50 * time.Millisecond, BackoffCap: 2 * time.Second, AnswerTimeout: 5 * time.Second,
+	})
+	if err != nil {
+		return fmt.Errorf("switch on %s: %w", p.name(), err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	p.stop = sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	return nil
+}
+
+// handle is the application.
+func (p *phone) handle(_ context.Context, push client.Push) error {
+	n := note{at: time.Now(), position: push.Position, again: push.Again}
+	if err := json.Unmarshal(push.Body, &n.number); err != nil {
+		return fmt.Errorf("read the body of %d: %w", push.Position, err)
+	}
+	p.mu.Lock()
+	p.judge(n)
+	p.notes = append(p.notes, n)
+	p.handled[n.number] = n.position
+	p.mu.Unlock()
+	p.Ring()
+	return nil
+}
+
+// judge is called with mu held, before the note is taken.
+func (p *phone) judge(n note) {
+	at := ledger.Place{User: p.User, Position: n.position}
+	if k := len(p.notes); k > 0 && n.position <= p.notes[k-1].position {
+		p.wrong = append(p.wrong, violation{place: at, device: p.Device.Device, what: "out of order",
+			say: fmt.Sprintf("was handed over after position %d", p.notes[k-1].position)})
+	}
+	if before, ok := p.handled[n.number]; ok {
+		p.wrong = append(p.wrong, violation{place: at, device: p.Device.Device, what: "seen twice",
+			say: fmt.Sprintf("is push %d of the office, which was handed over at position %d", n.number, before)})
+	}
+}
+
+func (p *phone) notice(n client.Notice) {
+	p.mu.Lock()
+	switch n.Kind {
+	case client.Resumed:
+		p.up = true
+		p.connects++
+	case client.Disconnected:
+		p.up = false
+		p.ends++
+	}
+	p.mu.Unlock()
+	p.Ring()
+}
+
+// online says that everything owed has come and the connection is up.
+func (p *phone) online() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.up
+}
+
+// connected says how often the phone has come home.
+func (p *phone) connected() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.connects
+}
+
+// got is what the application has been handed so far.
+func (p *phone) got() []note {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.notes[:len(p.notes):len(p.notes)]
+}
+
+// violations that the application has seen.
+func (p *phone) violations() []violation {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.wrong
+}

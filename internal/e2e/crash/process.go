@@ -1,0 +1,186 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// process is one process of the real binary, started again and again. What it
+// says is appended to one file.
+type process struct {
+	// Fixed.
+	name    string
+	command []string
+	env     []string
+	log     string // file
+	ready   string // URL that answers 200 when it does its work
+	died    func(*process, error)
+
+	mu    sync.Mutex
+	cmd   *exec.Cmd
+	stdin io.Closer
+	ended chan struct{} // closed when cmd has ended
+	asked bool          // to end: its end is no news
+	over  bool          // it is not started any more
+}
+
+// start starts the process; it dies with this one, and does not wait for being
+// ready. An end that nobody asked for is told to died.
+//
+// The kernel binds the death to the thread that started it, so that thread is
+// kept until then.
+func (p *process) start() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over || p.runs() {
+		return nil
+	}
+	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	cmd := exec.Command(p.command[0], p.command[1:]...)
+	cmd.Env = append(os.Environ(), p.env...)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	stdin, err := cmd.StdinPipe() // whose end tells an engine to stop
+	if err != nil {
+		return err
+	}
+	ended, started := make(chan struct{}), make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			p.wait(cmd, ended)
+		}
+	}()
+	if err := <-started; err != nil {
+		return fmt.Errorf("start %s: %w", p.name, err)
+	}
+	p.cmd, p.stdin, p.ended, p.asked = cmd, stdin, ended, false
+	return nil
+}
+
+// runs is called with mu held.
+func (p *process) runs() bool {
+	if p.cmd == nil {
+		return false
+	}
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+func (p *process) wait(cmd *exec.Cmd, ended chan struct{}) {
+	err := cmd.Wait()
+	p.mu.Lock()
+	asked := p.asked
+	p.mu.Unlock()
+	close(ended)
+	if !asked {
+		p.died(p, err)
+	}
+}
+
+// end asks or makes the process end and waits until it has. SIGSTOP does not
+// keep it from being killed.
+func (p *process) end(s syscall.Signal, patience time.Duration) error {
+	p.mu.Lock()
+	cmd, ended := p.cmd, p.ended
+	p.asked = true
+	p.mu.Unlock()
+	if cmd == nil {
+		return nil
+	}
+	_ = cmd.Process.Signal(s) // an error says that it has ended
+	select {
+	case <-ended:
+		return nil
+	case <-time.After(patience):
+		_ = cmd.Process.Kill()
+		<-ended
+		return fmt.Errorf("%s did not end within %v of %v: killed", p.name, patience, s)
+	}
+}
+
+// finish ends the process for good.
+func (p *process) finish(s syscall.Signal, patience time.Duration) error {
+	p.mu.Lock()
+	p.over = true
+	p.mu.Unlock()
+	return p.end(s, patience)
+}
+
+func (p *process) kill() error { return p.end(syscall.SIGKILL, time.Minute) }
+
+// signal sends one that does not end the process.
+func (p *process) signal(s syscall.Signal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return fmt.Errorf("%s was never started", p.name)
+	}
+	return p.cmd.Process.Signal(s)
+}
+
+// awaitReady asks until the process says that it does its work.
+func (p *process) awaitReady(ctx context.Context) error {
+	var last error
+	every := time.NewTicker(50 * time.Millisecond)
+	defer every.Stop()
+	for {
+		if last = ask(ctx, p.ready); last == nil {
+			return nil
+		}
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%s is not ready: %w: %w", p.name, last, context.Cause(ctx))
+		}
+	}
+}
+
+func ask(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
+	if resp.StatusCode != http.StatusOK {
+		err = errors.Join(err, fmt.Errorf("%s: %.200s", resp.Status, b))
+	}
+	return errors.Join(err, resp.Body.Close())
+}
+
+// lastWords of a process that ended by itself.
+func (p *process) lastWords() string {
+	b, err := os.ReadFile(filepath.Clean(p.log))
+	if err != nil {
+		return err.Error()
+	}
+	const most = 2000
+	return string(b[max(0, len(b)-most):])
+}

@@ -1,0 +1,255 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"waybill/internal/app"
+	"waybill/internal/e2e/ledger"
+	"waybill/internal/eventlog"
+)
+
+// Config of a run.
+type Config struct {
+	Seed   uint64
+	Dir    string               // for all that it writes; made if it is missing
+	Root   string               // of the repository
+	Binary string               // waybill
+	Port   int                  // the first of 300 that it uses
+	Say    func(string, ...any) // progress, a line each
+}
+
+// patience bounds each wait; none takes as long when all is well.
+const patience = 150 * time.Second
+
+// run is one run, from the first process to the last check.
+type run struct {
+	cfg    Config
+	site   *site
+	log    *eventlog.Log // of the books alone
+	books  *ledger.Books
+	phones []*phone
+	office *office
+	plan   []Fault
+	result *Result
+
+	stopBooks func() error
+}
+
+// Run makes one crash run. An error says that it could not be made or did not
+// come to its end; what it found is in the Result, which is never nil.
+func Run(ctx context.Context, cfg Config) (*Result, error) {
+	r := &run{cfg: cfg, plan: draw(cfg.Seed), books: ledger.NewBooks(), result: &Result{Seed: cfg.Seed}}
+	r.site = &site{
+		dir: cfg.Dir, root: cfg.Root, binary: cfg.Binary, port: cfg.Port,
+		app: app.DevApp{Name: "freight", APIKey: "office-of-the-crash-run-0123456789", Secret: "phones-of-the-crash-run-0123456789"},
+	}
+	err := os.MkdirAll(filepath.Join(cfg.Dir, "logs"), 0o755)
+	if err == nil {
+		err = r.whole(ctx)
+	}
+	r.finish(ctx, err)
+	return r.result, errors.Join(err, r.close())
+}
+
+// whole is the run without its end.
+func (r *run) whole(ctx context.Context) error {
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	if err := r.storm(ctx); err != nil {
+		return err
+	}
+	if err := r.settle(ctx); err != nil {
+		return err
+	}
+	return r.check(ctx)
+}
+
+// begin starts everything, and the phones last.
+func (r *run) begin(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	start := time.Now()
+	if err := startSite(ctx, r.site); err != nil {
+		return err
+	}
+	if err := r.keepBooks(); err != nil {
+		return err
+	}
+	for n := range users {
+		for d := range 1 + (3-n%4)/3 {
+			p := &phone{Device: ledger.Device{User: fmt.Sprintf("user-%03d", n), Device: fmt.Sprintf("phone-%d", d)}}
+			if err := p.start(r.site, rand.New(rand.NewPCG(r.cfg.Seed, uint64(1000+len(r.phones))))); err != nil {
+				return err
+			}
+			r.phones = append(r.phones, p)
+		}
+	}
+	for _, p := range r.phones {
+		if err := p.Await(ctx, func() bool { return p.connected() > 0 }); err != nil {
+			return fmt.Errorf("wait for %s to connect: %w", p.name(), err)
+		}
+	}
+	r.cfg.Say("everything runs and %d phones have connected after %.1f s", len(r.phones), time.Since(start).Seconds())
+	return nil
+}
+
+// keepBooks follows the log until the run ends.
+func (r *run) keepBooks() error {
+	f, err := os.Create(filepath.Join(r.cfg.Dir, "logs", "books.log"))
+	if err != nil {
+		return err
+	}
+	r.log, err = eventlog.Open(eventlog.Config{Brokers: r.site.brokers.addresses, Node: "books@crash", Log: slog.New(slog.NewTextHandler(f, nil))})
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.books.Keep(ctx, r.log) }()
+	r.stopBooks = func() error {
+		cancel()
+		err := <-done
+		r.log.Close()
+		return errors.Join(err, f.Close())
+	}
+	return nil
+}
+
+// storm pushes and breaks until everything has been accepted and mended.
+func (r *run) storm(ctx context.Context) error {
+	// Accepting takes longer than pushing: nothing is accepted while the log, or
+	// both ingests, are away.
+	ctx, cancel := context.WithTimeout(ctx, Span+patience)
+	defer cancel()
+	transport := &http.Transport{MaxIdleConnsPerHost: 16}
+	defer transport.CloseIdleConnections()
+	r.office = &office{
+		urls: []string{"http://" + r.site.at(portIngests+1), "http://" + r.site.at(portIngests+2)},
+		key:  r.site.app.APIKey, client: &http.Client{Transport: transport}, pushes: drawPushes(r.cfg.Seed),
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return r.office.work(ctx, r.cfg.Seed) })
+	start := time.Now()
+	for _, f := range r.plan {
+		g.Go(func() error { return r.suffer(ctx, start, f) })
+	}
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("storm: %w", err)
+	}
+	r.result.Pushing = time.Since(start)
+	r.cfg.Say("all pushes were accepted and all faults are over after %.1f s", r.result.Pushing.Seconds())
+	return nil
+}
+
+// suffer lets one fault happen and ends it.
+func (r *run) suffer(ctx context.Context, start time.Time, f Fault) error {
+	if err := pause(ctx, time.Until(start.Add(f.At))); err != nil {
+		return err
+	}
+	if err := r.breakIt(ctx, f); err != nil {
+		return fmt.Errorf("%s %s: %w", f.Kind, f.Target, err)
+	}
+	r.cfg.Say("%s", f)
+	if err := pause(ctx, f.For); err != nil {
+		return err
+	}
+	if err := r.mend(ctx, f); err != nil {
+		return fmt.Errorf("end of %s %s: %w", f.Kind, f.Target, err)
+	}
+	return nil
+}
+
+// pause lets the time of the plan pass.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// settle waits until every phone has come home and every push has ended.
+func (r *run) settle(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	start := time.Now()
+	var calm sync.WaitGroup
+	for _, p := range r.phones {
+		calm.Go(p.Calm)
+	}
+	calm.Wait()
+	if err := r.site.awaitReady(ctx); err != nil {
+		return err
+	}
+	for _, p := range r.phones {
+		if err := p.Await(ctx, p.online); err != nil {
+			return fmt.Errorf("wait for %s to come home: %w", p.name(), err)
+		}
+	}
+	err := r.books.AwaitLedger(ctx, func(l *ledger.Ledger) bool { return len(l.Order) >= Pushes && l.Unended == 0 })
+	if err == nil {
+		err = r.awaitDevices(ctx)
+	}
+	r.result.Settling = time.Since(start)
+	if err != nil {
+		r.books.Look(func(l *ledger.Ledger) { err = fmt.Errorf("wait for every outcome, %d are missing: %w", l.Unended, err) })
+		return err
+	}
+	r.cfg.Say("every phone is home and every push has ended after %.1f s more", r.result.Settling.Seconds())
+	return nil
+}
+
+// awaitDevices waits for an outcome of all that was handed over, for each
+// device: those that follow the outcome of the push as a whole.
+func (r *run) awaitDevices(ctx context.Context) error {
+	for _, p := range r.phones {
+		err := r.books.AwaitLedger(ctx, func(l *ledger.Ledger) bool {
+			for _, n := range p.got() {
+				if x := l.Pushes[ledger.Place{User: p.User, Position: n.position}]; x == nil || len(x.Devices[p.Device.Device]) == 0 {
+					return false
+				}
+			}
+			return true
+		})
+		if err != nil {
+			return fmt.Errorf("all that %s was handed: %w", p.name(), err)
+		}
+	}
+	return nil
+}
+
+// check reads the log again, from its start, and judges.
+func (r *run) check(ctx context.Context) error {
+	l := ledger.New()
+	if err := ledger.Visit(ctx, r.log, eventlog.EventsTopic, l.Enter); err != nil {
+		return err
+	}
+	r.books.Look(func(kept *ledger.Ledger) { r.result.compare(kept, l) })
+	a := &audit{ledger: l, pushes: r.office.pushes, phones: r.phones}
+	r.result.Violations = append(r.result.Violations, a.check()...)
+	if err := r.checkFunnel(ctx, l); err != nil {
+		r.result.wrong("the funnel", "%v", err)
+	}
+	if err := r.checkReplay(ctx); err != nil {
+		r.result.wrong("the replay", "%v", err)
+	}
+	for _, odd := range r.office.oddAnswers() {
+		r.result.wrong("an answer", "%s", odd)
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,195 @@
+package crash
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"waybill/internal/app"
+)
+
+// site is everything that runs: the brokers, the databases and the stages.
+type site struct {
+	dir, root string
+	binary    string
+	port      int // the first of those that it uses
+	app       app.DevApp
+
+	brokers  *brokers
+	postgres *postgres
+	stages   []*process
+	engine   *process // ClickHouse
+
+	mu    sync.Mutex
+	ended []string // what ended without being asked to
+}
+
+// Offsets of ports from the first one.
+const (
+	portBrokers    = 0   // node i serves on +i, controllers talk on +10+i
+	portGates      = 100 // +number
+	portIngests    = 110
+	portConsole    = 120
+	portClickHouse = 130
+	portMetrics    = 200 // + a stage's place in the list
+)
+
+const (
+	enginePassword = "of-a-crash-run-alone"
+	clusterKey     = "8f1d3a5c7e9b0d2f4a6c8e0b1d3f5a7c9e1b3d5f7a9c0e2b4d6f8a0c2e4b6d8f"
+	partitions     = "12" // of keyed topics: each broker leads four
+)
+
+// startSite brings all of it up in any order of readiness, as an operator would.
+func startSite(ctx context.Context, s *site) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		s.brokers, err = startBrokers(s.root, s.dir, s.port+portBrokers)
+		return err
+	})
+	g.Go(func() (err error) {
+		s.postgres, err = startPostgres(gctx, filepath.Join(s.dir, "postgres"))
+		return err
+	})
+	g.Go(func() error {
+		s.engine = s.process("clickhouse", "http://"+s.at(portClickHouse)+"/ping", "engine", "clickhouse",
+			"--dir", filepath.Join(s.dir, "clickhouse"), "--listen", s.at(portClickHouse))
+		s.engine.env = []string{"WAYBILL_CLICKHOUSE_PASSWORD=" + enginePassword}
+		return errors.Join(s.engine.start(), s.engine.awaitReady(gctx))
+	})
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("start engines: %w", err)
+	}
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	s.list()
+	for _, p := range s.stages {
+		if err := p.start(); err != nil {
+			return err
+		}
+	}
+	return s.awaitReady(ctx)
+}
+
+// migrate runs the tool; the keys of the app are in a file.
+func (s *site) migrate(ctx context.Context) error {
+	file := filepath.Join(s.dir, "apps.json")
+	b, err := json.Marshal(map[string]any{"apps": []any{map[string]any{
+		"name":       s.app.Name,
+		"api_keys":   []any{map[string]string{"id": "office", "key": s.app.APIKey}},
+		"token_keys": []any{map[string]string{"id": "dev", "algorithm": "HS256", "secret": s.app.Secret}},
+	}}})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		return err
+	}
+	args := append([]string{"migrate", "--apps", file, "--partitions", partitions, "--dispatch", "8"}, s.engines()...)
+	if out, err := exec.CommandContext(ctx, s.binary, args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("migrate: %w: %s", err, out)
+	}
+	return nil
+}
+
+func (s *site) at(offset int) string { return fmt.Sprintf("127.0.0.1:%d", s.port+offset) }
+
+// engines are the addresses as every stage takes them.
+func (s *site) engines() []string {
+	return []string{
+		"--kafka", strings.Join(s.brokers.addresses, ","), "--postgres", s.postgres.server.DSN(),
+		"--clickhouse", fmt.Sprintf("http://waybill:%s@%s/default", enginePassword, s.at(portClickHouse)),
+	}
+}
+
+// list the stages. What somebody waits for is shorter than by default.
+func (s *site) list() {
+	for n := 1; n <= 2; n++ {
+		s.stage("gate", n, "--listen", s.at(portGates+n), "--advertise", s.at(portGates+n), "--cluster-key", clusterKey, "--lease", "3s")
+		s.stage("delivery", n, "--ack-timer", "3s", "--session", "6s")
+		s.stage("ingest", n, "--listen", s.at(portIngests+n))
+		s.stage("projector", n)
+	}
+	s.stage("console", 1, "--listen", s.at(portConsole))
+}
+
+func (s *site) stage(name string, number int, args ...string) {
+	private := s.at(portMetrics + len(s.stages))
+	command := slices.Concat([]string{name, "--number", fmt.Sprint(number), "--metrics", private}, s.engines(), args)
+	s.stages = append(s.stages, s.process(fmt.Sprintf("%s-%d", name, number), "http://"+private+"/readyz", command...))
+}
+
+func (s *site) process(name, ready string, args ...string) *process {
+	return &process{
+		name: name, command: append([]string{s.binary}, args...), ready: ready,
+		log: filepath.Join(s.dir, "logs", name+".log"), died: s.died,
+	}
+}
+
+// died starts a process again after a while, as its supervisor would.
+func (s *site) died(p *process, err error) {
+	s.mu.Lock()
+	s.ended = append(s.ended, fmt.Sprintf("%s: %v", p.name, err))
+	s.mu.Unlock()
+	time.AfterFunc(time.Second, func() { _ = p.start() })
+}
+
+// endedAlone says what ended without being asked to.
+func (s *site) endedAlone() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.ended)
+}
+
+// awaitReady waits until every stage does its work.
+func (s *site) awaitReady(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, p := range s.stages {
+		g.Go(func() error { return p.awaitReady(ctx) })
+	}
+	return g.Wait()
+}
+
+// find a process by its name.
+func (s *site) find(name string) *process {
+	if name == s.engine.name {
+		return s.engine
+	}
+	for _, p := range s.stages {
+		if p.name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// close ends everything that was started; what ends must end well.
+func (s *site) close() error {
+	g := new(errgroup.Group)
+	for _, p := range s.stages {
+		g.Go(func() error { return p.finish(syscall.SIGTERM, 30*time.Second) })
+	}
+	err := g.Wait()
+	if s.engine != nil {
+		err = errors.Join(err, s.engine.finish(syscall.SIGTERM, 30*time.Second))
+	}
+	if s.postgres != nil {
+		err = errors.Join(err, s.postgres.close())
+	}
+	if s.brokers != nil {
+		s.brokers.close()
+	}
+	return err
+}
