@@ -1,0 +1,92 @@
+// Package program runs the real binary for tests: each subcommand a process,
+// as an operator starts it.
+//
+//	Main ──▶ path ──▶ exec.Cmd ──Start──▶ Process ──AwaitOutput, Stop──▶ exit code
+//
+// A process ends with its test, and with the test binary, however that ends.
+package program
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// Root of the module, seen from a package two folders below internal/.
+func Root(t testing.TB) string {
+	t.Helper()
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// Main builds the binary, says where through path, runs the tests and returns
+// their exit code. For a TestMain.
+func Main(m *testing.M, path *string) int {
+	dir, err := os.MkdirTemp("", "waybill-program-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		*path = filepath.Join(dir, "waybill")
+		err = build(*path)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// build builds as `make build` does.
+func build(path string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", path, "./cmd/waybill")
+	cmd.Dir = "../../.."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build waybill: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// Ports are given to one test each.
+type Ports struct{ given map[string]bool }
+
+// Free is an address of loopback that nobody listens on and that was not given
+// before. It lies below the ports that the system gives to whoever does not
+// care.
+func (p *Ports) Free(t testing.TB) string {
+	t.Helper()
+	if p.given == nil {
+		p.given = make(map[string]bool)
+	}
+	for range 1000 {
+		address := fmt.Sprintf("127.0.0.1:%d", 26000+rand.IntN(1000))
+		l, err := net.Listen("tcp", address)
+		if err != nil || p.given[address] {
+			continue
+		}
+		_ = l.Close()
+		p.given[address] = true
+		return address
+	}
+	t.Fatal("no free port from 26000 to 26999")
+	return ""
+}
+
+// Engines are the addresses of embedded engines, each a process of its own.
+type Engines struct{ Kafka, Postgres, ClickHouse string }
+
+// StartEngines starts all three with their data in dir; they end with the test.
+func StartEngines(t testing.TB, binary, dir string) Engines {
+	t.Helper()
+	var running []*Process
+	for _, name := range []string{"kafka", "postgres", "clickhouse"} {
+		running = append(running, Start(t, exec.Command(binary, "engine", name, "--dir", filepath.Join(dir, name))))
+	}
+	address := func(i int) string { return running[i].FirstLine(t) }
+	return Engines{Kafka: address(0), Postgres: address(1), ClickHouse: address(2)}
+}
