@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"waybill/internal/app"
 )
 
 const key = "abababababababababababababababababababababababababababababababab"
@@ -67,7 +69,7 @@ func TestReadinessSaysWhatIsStarting(t *testing.T) {
 	if err := r.check(); err == nil {
 		t.Error("ready before anything has started")
 	}
-	r.started()
+	r.begin([]*app.Running{})
 	if err := r.check(); err != nil {
 		t.Errorf("all has started: %v", err)
 	}

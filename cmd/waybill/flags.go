@@ -1,17 +1,12 @@
 package main
 
 import (
-	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
-	"sync"
+	"net"
+	"strconv"
 	"time"
-
-	"waybill/internal/app"
-	"waybill/internal/telemetry"
 )
 
 // engines are the addresses that a stage of its own needs.
@@ -21,119 +16,60 @@ type engines struct {
 	ClickHouse string   `help:"ClickHouse, as a URL." name:"clickhouse" env:"WAYBILL_CLICKHOUSE" default:"clickhouse://default@127.0.0.1:9000/default"`
 }
 
-// process are the flags of every long-running process.
-type process struct {
-	Number uint32 `help:"Number of this process within its stage, from 1." env:"WAYBILL_NUMBER" default:"1"`
-}
-
-// private is where a process says of itself how it is.
-type private struct {
-	stage   string // in the name of the process
-	address string // of /metrics, /healthz and /readyz; empty for none
-}
-
-// stageMaker builds one stage on what its process shares.
-type stageMaker func(app.Base) (*app.Stage, error)
-
-// runStages runs stages in this process until ctx ends or one of them fails.
-func runStages(ctx context.Context, log *slog.Logger, e engines, p process, own private, makers ...stageMaker) error {
-	host, _ := os.Hostname()
-	var ready readiness
-	tel, err := telemetry.New(ctx, telemetry.Config{
-		Node: fmt.Sprintf("%s-%d@%s", own.stage, p.Number, host), Listen: own.address, Log: log, Ready: ready.check,
-	})
-	if err != nil {
-		return err
+// check refuses what cannot be an address.
+func (e engines) check() error {
+	if len(e.Kafka) == 0 {
+		return errors.New("--kafka is empty; allowed: one broker or more, as host:port")
 	}
-	defer closeTelemetry(ctx, tel)
-	base := app.Base{
-		Addresses: app.Addresses{Kafka: e.Kafka, Postgres: e.Postgres, ClickHouse: e.ClickHouse},
-		Host:      host, Log: log, Meter: tel.Meter, Tracer: tel.Tracer, OnStuck: exitStuck(log),
-	}
-	var running []*app.Running
-	defer func() {
-		for _, r := range running {
-			_ = r.Stop() // its error has been returned if it ended by itself
-		}
-	}()
-	for _, make := range makers {
-		s, err := make(base)
-		if err != nil {
+	for _, broker := range e.Kafka {
+		if err := checkAddress("--kafka", broker); err != nil {
 			return err
-		}
-		r := s.Start(context.WithoutCancel(ctx))
-		running = append(running, r)
-		ready.add(r)
-		log.Info("stage started", "stage", s.Name)
-	}
-	ready.started()
-	return waitFor(ctx, running)
-}
-
-// readiness of a process is that of all its stages.
-type readiness struct {
-	mu      sync.Mutex
-	all     bool
-	running []*app.Running
-}
-
-func (r *readiness) add(s *app.Running) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.running = append(r.running, s)
-}
-
-func (r *readiness) started() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.all = true
-}
-
-// check says what the process still waits for; nil when it does its work.
-func (r *readiness) check() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.all {
-		return errStarting
-	}
-	for _, s := range r.running {
-		if err := s.Standing(); err != nil {
-			return fmt.Errorf("%s %w", s.Name, err)
 		}
 	}
 	return nil
 }
 
-var errStarting = errors.New("is starting")
+// process are the flags of every long-running process.
+type process struct {
+	Number uint32 `help:"Number of this process within its stage, from 1." env:"WAYBILL_NUMBER" default:"1"`
+}
 
-// waitFor returns when ctx ends, or with the error of the stage that ended by
-// itself.
-func waitFor(ctx context.Context, running []*app.Running) error {
-	ended := make(chan *app.Running, len(running))
-	for _, r := range running {
-		go func() { <-r.Done(); ended <- r }()
+// Help of the stages says how they end.
+func (process) Help() string { return exitHelp }
+
+func (p process) check() error {
+	if p.Number == 0 {
+		return errors.New("--number is 0; allowed: 1 or more, another one for each process of the stage")
 	}
-	select {
-	case r := <-ended:
-		return fmt.Errorf("%s ended: %w", r.Name, r.Err())
-	case <-ctx.Done():
+	return nil
+}
+
+// checkAddress refuses what is not host:port.
+func checkAddress(flag, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("%s is %q; allowed: host:port, such as 127.0.0.1:7400", flag, address)
+	}
+	return nil
+}
+
+// checkPrivate is checkAddress for a private port, which may be left out.
+func checkPrivate(address string) error {
+	if address == "" {
 		return nil
 	}
+	return checkAddress("--metrics", address)
 }
 
-// exitStuck ends the process when a partition of the log is stuck in it: its
-// partitions go to another one.
-func exitStuck(log *slog.Logger) func(string, int32, time.Duration) {
-	return func(topic string, partition int32, waiting time.Duration) {
-		log.Error("a partition is stuck; the process ends so that another one takes it", "topic", topic, "partition", partition, "waiting", waiting)
-		os.Exit(3)
+// checkAbove refuses a value that is not above zero.
+func checkAbove[T int | time.Duration](flag string, value T) error {
+	if value <= 0 {
+		return fmt.Errorf("%s is %v; allowed: more than 0", flag, value)
 	}
-}
-
-func closeTelemetry(ctx context.Context, tel *telemetry.Telemetry) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	_ = tel.Close(ctx)
+	return nil
 }
 
 // hexKey is 32 bytes as 64 hex digits.

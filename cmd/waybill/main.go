@@ -3,7 +3,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"waybill/internal/engine"
@@ -11,8 +10,5 @@ import (
 
 func main() {
 	engine.ChildMain()
-	if err := run(os.Args[1:]); err != nil {
-		fmt.Fprintf(os.Stderr, "waybill: %v\n", err)
-		os.Exit(1)
-	}
+	end(run(os.Args[1:]))
 }

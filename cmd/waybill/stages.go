@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -12,16 +13,37 @@ import (
 type gateCmd struct {
 	engines
 	process
-	Metrics    string        `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_METRICS" default:"127.0.0.1:7401"`
-	Listen     string        `help:"Where devices connect, host:port." env:"WAYBILL_LISTEN" default:":7400"`
+	Metrics    string        `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_GATE_METRICS,WAYBILL_METRICS" default:"127.0.0.1:7401"`
+	Listen     string        `help:"Where devices connect, host:port." env:"WAYBILL_GATE_LISTEN,WAYBILL_LISTEN" default:":7400"`
 	Advertise  string        `help:"What devices are told to connect to; empty for where it listens." env:"WAYBILL_ADVERTISE"`
 	ClusterKey hexKey        `help:"Seals resume tickets: 64 hex digits, the same on all gates." env:"WAYBILL_CLUSTER_KEY" required:""`
 	Lease      time.Duration `help:"How long the gate may be silent before nothing is dispatched to it." env:"WAYBILL_LEASE" default:"10s"`
 	Heartbeat  time.Duration `help:"How often an idle device shows itself." env:"WAYBILL_HEARTBEAT" default:"60s"`
+	TakeOver   bool          `help:"Take the number over from a gate that runs on this host."`
+}
+
+// Validate says what is wrong and what is allowed.
+func (c *gateCmd) Validate() error {
+	return errors.Join(c.engines.check(), c.process.check(), checkPrivate(c.Metrics), checkAddress("--listen", c.Listen),
+		checkAdvertise(c.Advertise), checkAbove("--lease", c.Lease), checkAbove("--heartbeat", c.Heartbeat))
+}
+
+func checkAdvertise(address string) error {
+	if address == "" {
+		return nil
+	}
+	return checkAddress("--advertise", address)
 }
 
 // Run runs the gate until it is told to stop.
 func (c *gateCmd) Run(ctx context.Context, log *slog.Logger) error {
+	if !c.TakeOver {
+		claim, err := claimNumber(c.Kafka, c.Number)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = claim.Close() }() // ends with the process at the latest
+	}
 	return runStages(ctx, log, c.engines, c.process, private{"gate", c.Metrics}, func(b app.Base) (*app.Stage, error) {
 		return app.NewGate(b, app.GateConfig{
 			Number: c.Number, Listen: c.Listen, Advertise: c.Advertise, ClusterKey: c.ClusterKey,
@@ -33,8 +55,13 @@ func (c *gateCmd) Run(ctx context.Context, log *slog.Logger) error {
 type ingestCmd struct {
 	engines
 	process
-	Metrics string `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_METRICS" default:"127.0.0.1:7481"`
-	Listen  string `help:"Where app-servers push, host:port." env:"WAYBILL_LISTEN" default:":7480"`
+	Metrics string `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_INGEST_METRICS,WAYBILL_METRICS" default:"127.0.0.1:7481"`
+	Listen  string `help:"Where app-servers push, host:port." env:"WAYBILL_INGEST_LISTEN,WAYBILL_LISTEN" default:":7480"`
+}
+
+// Validate says what is wrong and what is allowed.
+func (c *ingestCmd) Validate() error {
+	return errors.Join(c.engines.check(), c.process.check(), checkPrivate(c.Metrics), checkAddress("--listen", c.Listen))
 }
 
 // Run runs the push API until it is told to stop.
@@ -47,11 +74,17 @@ func (c *ingestCmd) Run(ctx context.Context, log *slog.Logger) error {
 type deliveryCmd struct {
 	engines
 	process
-	Metrics  string        `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_METRICS" default:"127.0.0.1:7461"`
+	Metrics  string        `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_DELIVERY_METRICS,WAYBILL_METRICS" default:"127.0.0.1:7461"`
 	AckTimer time.Duration `help:"How long a push that was sent may wait for its acknowledgement." env:"WAYBILL_ACK_TIMER" default:"10s"`
 	Window   int           `help:"Pushes in flight to one device." env:"WAYBILL_WINDOW" default:"32"`
 	Mailbox  int           `help:"Open pushes that one user may have." env:"WAYBILL_MAILBOX" default:"1000"`
 	Session  time.Duration `help:"How long the group waits for a worker that is gone." env:"WAYBILL_SESSION" default:"10s"`
+}
+
+// Validate says what is wrong and what is allowed.
+func (c *deliveryCmd) Validate() error {
+	return errors.Join(c.engines.check(), c.process.check(), checkPrivate(c.Metrics), checkAbove("--ack-timer", c.AckTimer),
+		checkAbove("--window", c.Window), checkAbove("--mailbox", c.Mailbox), checkAbove("--session", c.Session))
 }
 
 // Run runs the worker until it is told to stop.
@@ -66,8 +99,13 @@ func (c *deliveryCmd) Run(ctx context.Context, log *slog.Logger) error {
 type projectorCmd struct {
 	engines
 	process
-	Metrics string `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_METRICS" default:"127.0.0.1:7471"`
+	Metrics string `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_PROJECTOR_METRICS,WAYBILL_METRICS" default:"127.0.0.1:7471"`
 	Only    string `help:"session for Postgres, hop for ClickHouse, both for both." enum:"session,hop,both" default:"both" env:"WAYBILL_ONLY"`
+}
+
+// Validate says what is wrong and what is allowed.
+func (c *projectorCmd) Validate() error {
+	return errors.Join(c.engines.check(), c.process.check(), checkPrivate(c.Metrics))
 }
 
 // Run runs the projectors until they are told to stop.
@@ -85,8 +123,13 @@ func (c *projectorCmd) Run(ctx context.Context, log *slog.Logger) error {
 type consoleCmd struct {
 	engines
 	process
-	Metrics string `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_METRICS" default:"127.0.0.1:7491"`
-	Listen  string `help:"Where people read, host:port." env:"WAYBILL_LISTEN" default:":7490"`
+	Metrics string `help:"Private address of /metrics, /healthz and /readyz; empty for none." env:"WAYBILL_CONSOLE_METRICS,WAYBILL_METRICS" default:"127.0.0.1:7491"`
+	Listen  string `help:"Where people read, host:port." env:"WAYBILL_CONSOLE_LISTEN,WAYBILL_LISTEN" default:":7490"`
+}
+
+// Validate says what is wrong and what is allowed.
+func (c *consoleCmd) Validate() error {
+	return errors.Join(c.engines.check(), c.process.check(), checkPrivate(c.Metrics), checkAddress("--listen", c.Listen))
 }
 
 // Run runs the console until it is told to stop.
