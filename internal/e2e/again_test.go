@@ -17,7 +17,7 @@ func TestAgain(t *testing.T) {
 	first := open(t, cfg)
 	second := cfg
 	second.Gates = []string{freeAddress(t)}
-	if dev, err := app.StartDev(t.Context(), second); !errors.Is(err, engine.ErrInUse) || !strings.Contains(err.Error(), cfg.Dir) {
+	if dev, err := app.StartDev(t.Context(), second.DevConfig); !errors.Is(err, engine.ErrInUse) || !strings.Contains(err.Error(), cfg.Dir) {
 		if dev != nil {
 			_ = dev.Close()
 		}

@@ -39,8 +39,13 @@ type answer struct {
 	} `json:"error"`
 }
 
-// call makes one HTTP call and reads its answer whole.
+// call makes one HTTP call, on a connection of its own.
 func call(ctx context.Context, method, url string, header map[string]string, body []byte) (*http.Response, []byte, error) {
+	return callOn(ctx, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}, method, url, header, body)
+}
+
+// callOn makes one HTTP call and reads its answer whole.
+func callOn(ctx context.Context, c *http.Client, method, url string, header map[string]string, body []byte) (*http.Response, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, err
@@ -48,7 +53,6 @@ func call(ctx context.Context, method, url string, header map[string]string, bod
 	for k, v := range header {
 		req.Header.Set(k, v)
 	}
-	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := c.Do(req)
 	if err != nil {
 		return nil, nil, err
@@ -64,9 +68,11 @@ func (w *world) post(ctx context.Context, body any) (*http.Response, []byte, err
 	if err != nil {
 		return nil, nil, err
 	}
-	return call(ctx, http.MethodPost, w.url(app.DevIngest)+"/v1/pushes", map[string]string{
-		"Authorization": "Bearer " + w.App.APIKey, "Content-Type": "application/json",
-	}, b)
+	return call(ctx, http.MethodPost, w.url(app.DevIngest)+"/v1/pushes", w.pushHeader(), b)
+}
+
+func (w *world) pushHeader() map[string]string {
+	return map[string]string{"Authorization": "Bearer " + w.App.APIKey, "Content-Type": "application/json"}
 }
 
 // push pushes one request, which must be accepted.

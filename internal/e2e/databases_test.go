@@ -52,20 +52,8 @@ func TestPostgresAway(t *testing.T) {
 func TestClickHouseAway(t *testing.T) {
 	t.Parallel()
 	cfg := config(t)
-	ch, err := engine.StartClickHouse(t.Context(), engine.ClickHouseConfig{Dir: filepath.Join(cfg.Dir, "clickhouse")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := ch.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	line := newLine(t, ch.Addr())
-	dsn, err := url.Parse(ch.DSN())
-	if err != nil {
-		t.Fatal(err)
-	}
+	dsn := clickhouse(t, cfg)
+	line := newLine(t, dsn.Host)
 	dsn.Host = line.address()
 	cfg.External.ClickHouse = dsn.String()
 	w := start(t, cfg)
@@ -92,6 +80,29 @@ func TestClickHouseAway(t *testing.T) {
 			return err
 		})
 	}
+}
+
+// clickhouse is the address of one that Dev has not started.
+func clickhouse(t testing.TB, cfg setup) *url.URL {
+	t.Helper()
+	text := cfg.External.ClickHouse
+	if text == "" {
+		ch, err := engine.StartClickHouse(t.Context(), engine.ClickHouseConfig{Dir: filepath.Join(cfg.Dir, "clickhouse")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := ch.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		text = ch.DSN()
+	}
+	dsn, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dsn
 }
 
 // line is a TCP proxy that can be cut.

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -10,5 +12,10 @@ import (
 
 func TestMain(m *testing.M) {
 	engine.ChildMain()
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		if built != "" {
+			_ = os.RemoveAll(filepath.Dir(built))
+		}
+		os.Exit(code)
+	}))
 }

@@ -21,10 +21,17 @@ import (
 // world is a whole Waybill with the books of its log.
 type world struct {
 	*app.Dev
-	t     testing.TB
-	gates []string // where devices connect
-	books *books
-	log   *eventlog.Log
+	t       testing.TB
+	engines *engines // nil = the embedded ones of Dev
+	gates   []string // where devices connect
+	books   *books
+	log     *eventlog.Log
+}
+
+// setup is what a world is started from, once or again.
+type setup struct {
+	app.DevConfig
+	engines *engines
 }
 
 // settings are short where somebody would wait: a push that is never
@@ -36,15 +43,23 @@ func settings() *delivery.Settings {
 	return &s
 }
 
-// config is that of a Waybill with two gates in a directory of the test.
-func config(t testing.TB) app.DevConfig {
+// config is that of a Waybill with two gates in a directory of the test, on
+// embedded engines or, if the tests are for those, on real ones with one broker.
+func config(t testing.TB) setup { return configOf(t, 1) }
+
+func configOf(t testing.TB, brokers int) setup {
 	t.Helper()
-	return app.DevConfig{
+	s := setup{DevConfig: app.DevConfig{
 		Dir: t.TempDir(), Gates: []string{freeAddress(t), freeAddress(t)},
 		Ingest: "127.0.0.1:0", Console: "127.0.0.1:0",
 		Lease: 3 * time.Second, Session: 6 * time.Second, Drain: time.Second,
 		Settings: settings(), Host: "test", Log: logger(t),
+	}}
+	if real() {
+		s.engines = startEngines(t, s.Dir, brokers)
+		s.External = s.engines.addresses
 	}
+	return s
 }
 
 // logger writes to a file beside the test's state; WAYBILL_TEST_LOG names a
@@ -79,7 +94,7 @@ func freeAddress(t testing.TB) string {
 }
 
 // start starts a Waybill and the books; both end with the test.
-func start(t testing.TB, cfg app.DevConfig) *world {
+func start(t testing.TB, cfg setup) *world {
 	t.Helper()
 	w := open(t, cfg)
 	t.Cleanup(func() {
@@ -92,15 +107,15 @@ func start(t testing.TB, cfg app.DevConfig) *world {
 }
 
 // open starts a Waybill that the test closes itself.
-func open(t testing.TB, cfg app.DevConfig) *world {
+func open(t testing.TB, cfg setup) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	dev, err := app.StartDev(ctx, cfg)
+	dev, err := app.StartDev(ctx, cfg.DevConfig)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{Dev: dev, t: t, gates: cfg.Gates, books: newBooks()}
+	return &world{Dev: dev, t: t, engines: cfg.engines, gates: cfg.Gates, books: newBooks()}
 }
 
 // keepBooks follows the log until the test ends.
