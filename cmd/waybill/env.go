@@ -9,18 +9,21 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-const (
-	// ownPrefix begins all of our variables: one that nobody reads is a mistake.
-	ownPrefix = "WAYBILL_"
-	// testPrefix begins those that only tests read.
-	testPrefix = "WAYBILL_TEST_"
-)
+// ownPrefix begins all of our variables: one that nobody reads is a mistake.
+const ownPrefix = "WAYBILL_"
+
+// ofTests says that only tests read the variable.
+func ofTests(name string) bool {
+	return strings.HasPrefix(name, "WAYBILL_TEST_") || strings.HasPrefix(name, "WAYBILL_CRASH_")
+}
 
 // otherVariables are those that belong to no flag.
 func otherVariables() []string {
 	return []string{
-		"WAYBILL_CACHE", "WAYBILL_PG_BIN", // where embedded engines come from
+		"WAYBILL_CACHE", "WAYBILL_PG_BIN", "WAYBILL_CLICKHOUSE_PASSWORD", // of embedded engines
 		"WAYBILL_ENGINE_CHILD", "WAYBILL_ENGINE_LOCKED", "WAYBILL_ENGINE_TEST_PARENT", // from an engine's parent to its child
+		"WAYBILL_HOST", "WAYBILL_DB_PASSWORD", // of compose.yaml
+		"WAYBILL_ENGINES", "WAYBILL_CLUSTER_HOLDER", "WAYBILL_GATE_DEVICES", // tests: which engines, their keeper, how many devices
 		"WAYBILL_SEED", "WAYBILL_SCHEDULES", "WAYBILL_FAULT_SCHEDULES", "WAYBILL_SHOW", "WAYBILL_WITHOUT", // simulation and long tests
 	}
 }
@@ -47,7 +50,7 @@ func knownVariables(m *kong.Application) map[string]bool {
 func checkVariables(environ []string, known map[string]bool) error {
 	for _, pair := range environ {
 		name, _, _ := strings.Cut(pair, "=")
-		if !strings.HasPrefix(name, ownPrefix) || strings.HasPrefix(name, testPrefix) || known[name] {
+		if !strings.HasPrefix(name, ownPrefix) || ofTests(name) || known[name] || ofService(pair) {
 			continue
 		}
 		all := slices.Sorted(maps.Keys(known))
@@ -57,6 +60,14 @@ func checkVariables(environ []string, known map[string]bool) error {
 		return fmt.Errorf("unknown variable %s; known: %s", name, strings.Join(all, ", "))
 	}
 	return nil
+}
+
+// ofService says that a container platform set the variable: a service that is
+// called waybill-gate gives WAYBILL_GATE_PORT=tcp://… to every container.
+func ofService(pair string) bool {
+	name, value, _ := strings.Cut(pair, "=")
+	return strings.HasSuffix(name, "_SERVICE_HOST") || strings.Contains(name, "_SERVICE_PORT") ||
+		strings.Contains(name, "_PORT_") && strings.Contains(name, "_TCP") || strings.HasSuffix(name, "_PORT") && strings.Contains(value, "://")
 }
 
 // farthest is how many letters may differ for a name to be meant.

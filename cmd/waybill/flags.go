@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -42,6 +43,20 @@ func (p process) check() error {
 		return errors.New("--number is 0; allowed: 1 or more, another one for each process of the stage")
 	}
 	return nil
+}
+
+// together joins what several checks found into one sentence.
+func together(found ...error) error {
+	var all []string
+	for _, err := range found {
+		if err != nil {
+			all = append(all, err.Error())
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(all, "; "))
 }
 
 // checkAddress refuses what is not host:port.

@@ -27,7 +27,7 @@ type stageMaker func(app.Base) (*app.Stage, error)
 // then drains all of them.
 func runStages(ctx context.Context, log *slog.Logger, e engines, p process, own private, makers ...stageMaker) error {
 	host, _ := os.Hostname()
-	ready := newReadiness()
+	var ready readiness
 	tel, err := openTelemetry(ctx, telemetry.Config{
 		Node: fmt.Sprintf("%s-%d@%s", own.stage, p.Number, host), Listen: own.address, Log: log, Ready: ready.check,
 	})
@@ -97,8 +97,6 @@ type readiness struct {
 	mu      sync.Mutex
 	running []*app.Running // nil before all have been started
 }
-
-func newReadiness() *readiness { return &readiness{} }
 
 // begin is called when all stages have been started.
 func (r *readiness) begin(running []*app.Running) {

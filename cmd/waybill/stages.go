@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -24,7 +23,7 @@ type gateCmd struct {
 
 // Validate says what is wrong and what is allowed.
 func (c *gateCmd) Validate() error {
-	return errors.Join(c.engines.check(), c.process.check(), checkPrivate(c.Metrics), checkAddress("--listen", c.Listen),
+	return together(c.engines.check(), c.process.check(), checkPrivate(c.Metrics), checkAddress("--listen", c.Listen),
 		checkAdvertise(c.Advertise), checkAbove("--lease", c.Lease), checkAbove("--heartbeat", c.Heartbeat))
 }
 
@@ -61,7 +60,7 @@ type ingestCmd struct {
 
 // Validate says what is wrong and what is allowed.
 func (c *ingestCmd) Validate() error {
-	return errors.Join(c.engines.check(), c.process.check(), checkPrivate(c.Metrics), checkAddress("--listen", c.Listen))
+	return together(c.engines.check(), c.process.check(), checkPrivate(c.Metrics), checkAddress("--listen", c.Listen))
 }
 
 // Run runs the push API until it is told to stop.
@@ -83,7 +82,7 @@ type deliveryCmd struct {
 
 // Validate says what is wrong and what is allowed.
 func (c *deliveryCmd) Validate() error {
-	return errors.Join(c.engines.check(), c.process.check(), checkPrivate(c.Metrics), checkAbove("--ack-timer", c.AckTimer),
+	return together(c.engines.check(), c.process.check(), checkPrivate(c.Metrics), checkAbove("--ack-timer", c.AckTimer),
 		checkAbove("--window", c.Window), checkAbove("--mailbox", c.Mailbox), checkAbove("--session", c.Session))
 }
 
@@ -105,7 +104,7 @@ type projectorCmd struct {
 
 // Validate says what is wrong and what is allowed.
 func (c *projectorCmd) Validate() error {
-	return errors.Join(c.engines.check(), c.process.check(), checkPrivate(c.Metrics))
+	return together(c.engines.check(), c.process.check(), checkPrivate(c.Metrics))
 }
 
 // Run runs the projectors until they are told to stop.
@@ -129,7 +128,7 @@ type consoleCmd struct {
 
 // Validate says what is wrong and what is allowed.
 func (c *consoleCmd) Validate() error {
-	return errors.Join(c.engines.check(), c.process.check(), checkPrivate(c.Metrics), checkAddress("--listen", c.Listen))
+	return together(c.engines.check(), c.process.check(), checkPrivate(c.Metrics), checkAddress("--listen", c.Listen))
 }
 
 // Run runs the console until it is told to stop.
