@@ -11,7 +11,7 @@ func (c *Core) ackDue(u *mailbox.User, i int) int64 {
 	if !d.Connected() {
 		return 0
 	}
-	for _, p := range u.Pushes {
+	for _, p := range u.Unswept(i) {
 		if i >= len(p.Copies) {
 			continue
 		}
@@ -29,10 +29,4 @@ func (c *Core) ackDue(u *mailbox.User, i int) int64 {
 		return max(max(cp.SentAt, d.Progress)+limit.Microseconds(), c.grace) + 1
 	}
 	return 0
-}
-
-// ackLate says that the timer has run out, as far as the log has been read.
-func (c *Core) ackLate(u *mailbox.User, i int) bool {
-	at := c.ackDue(u, i)
-	return at > 0 && c.now >= at
 }

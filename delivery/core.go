@@ -13,7 +13,9 @@ import (
 //
 // Everything it puts out is a function of the folded state: what has been read
 // from the log, never what was appended. After a takeover it therefore says
-// everything again, and the gates' gap rule swallows what they know.
+// everything again, and the gates' gap rule swallows what they know. Nor does
+// it matter when it looks: what is read only marks its user, and Take looks at
+// those who are marked.
 type Core struct {
 	set   Settings
 	self  schemas.ID // names this worker in its claimed records
@@ -29,7 +31,14 @@ type Core struct {
 	now    int64            // every record appended up to then has been read
 	grace  int64            // no ack timer runs out before: the log was away
 
-	timers    timers
+	timers timers
+	marked []*userWork     // to be looked at by the next Take
+	touch  []*mailbox.Push // scratch: of the user who is looked at
+
+	ways map[uint32]*way // by gate number
+	held []*way          // that have somebody waiting, in the order of the first
+	turn uint64          // counts Takes
+
 	decisions []*schemas.Event
 	commands  []*schemas.Command
 }
@@ -38,7 +47,10 @@ type Core struct {
 // record at position asOf (0 = nothing). self names the worker: 16 random
 // bytes, drawn for each assignment.
 func NewCore(set Settings, self schemas.ID, state *mailbox.State, asOf schemas.Position) *Core {
-	return &Core{set: set, self: self, state: state, gates: newGates(set), next: asOf}
+	if set.Burst <= 0 {
+		set.Burst = Defaults().Burst
+	}
+	return &Core{set: set, self: self, state: state, gates: newGates(set), next: asOf, ways: make(map[uint32]*way)}
 }
 
 // Active says that this worker owns the partition as far as it has read.
@@ -63,25 +75,60 @@ func (c *Core) Apply(pos schemas.Position, at int64, e *schemas.Event) {
 	case e.Kind == schemas.Kind_KIND_CLAIMED:
 		c.claimed(pos, e)
 	case u != nil && c.active:
-		c.pump(u)
+		w := c.mark(u)
+		if shortLived(u, e.Kind, at) {
+			c.pump(w)
+		}
 	}
-	c.fire()
 }
+
+// shortLived: a push that was due now or soon would be late by the time at
+// which a batch has been read.
+func shortLived(u *mailbox.User, k schemas.Kind, at int64) bool {
+	if k != schemas.Kind_KIND_PUSHED && k != schemas.Kind_KIND_RELEASED || len(u.Pushes) == 0 {
+		return false
+	}
+	return u.Pushes[len(u.Pushes)-1].Dead < at+soon
+}
+
+// soon is longer than what one batch takes, in microseconds.
+const soon = 1_000_000
 
 // claimed: the newest claim in the log owns the partition.
 func (c *Core) claimed(pos schemas.Position, e *schemas.Event) {
 	c.active = schemas.IDFrom(e.Claimed.GetWorker()) == c.self
+	c.timers, c.marked, c.held = nil, nil, nil
+	for _, s := range c.ways {
+		s.held = nil
+	}
 	if !c.active {
+		c.state.Unwatch()
 		return
 	}
 	c.term = pos
-	c.timers = nil
-	c.silent = c.faults.EdgeOutputs
+	c.state.Watch()
 	for _, u := range c.state.Users {
-		u.Work = nil
-		c.pump(u)
+		if u.Work = nil; !quiet(u) {
+			c.mark(u)
+		}
 	}
-	c.silent = false
+	if c.silent = c.faults.EdgeOutputs; c.silent {
+		c.look()
+		c.silent = false
+	}
+}
+
+// quiet: nothing may have to be said of the user until the next event.
+func quiet(u *mailbox.User) bool {
+	if len(u.Pushes)+len(u.Waiting)+len(u.Closing) > 0 {
+		return false
+	}
+	for i := range u.Devices {
+		if d := &u.Devices[i]; d.Connected() || d.Live && d.Leaving != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // ApplyGate reads one record of waybill.gates.
@@ -92,35 +139,14 @@ func (c *Core) ApplyGate(pos schemas.Position, at int64, e *schemas.Event) {
 	}
 	for _, u := range c.state.Users {
 		if c.meets(u, changed) {
-			c.pump(u)
+			c.mark(u).all = true
 		}
 	}
-}
-
-// meets says whether the user has a route or a closing connection on one of
-// the gates.
-func (c *Core) meets(u *mailbox.User, gates []uint32) bool {
-	for _, n := range gates {
-		for i := range u.Devices {
-			if u.Devices[i].Conn.Gate == n {
-				return true
-			}
-		}
-		for i := range u.Closing {
-			if u.Closing[i].Conn.Gate == n {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // Advance tells that everything appended up to broker time now has been read:
 // timers that are due by then are judged.
-func (c *Core) Advance(now int64) {
-	c.now = max(c.now, now)
-	c.fire()
-}
+func (c *Core) Advance(now int64) { c.now = max(c.now, now) }
 
 // Grace tells that the log was away until now: whoever acknowledged meanwhile
 // has an ack timer's time to get its word into the log.
@@ -129,39 +155,90 @@ func (c *Core) Grace(now int64) { c.grace = now + c.set.AckTimer.Microseconds() 
 // Now is the broker time up to which everything has been read.
 func (c *Core) Now() int64 { return c.now }
 
-// Deadline is the broker time at which the next timer is due; 0 = none.
-func (c *Core) Deadline() int64 {
-	if !c.active || len(c.timers) == 0 {
-		return 0
+// Deadline says that a timer is due at broker time now, and was not when Take
+// was called last.
+func (c *Core) Deadline(now int64) bool {
+	for c.active && len(c.timers) > 0 && c.timers[0].timer <= now {
+		w := c.timers[0]
+		if at := c.due(w); at > w.timer {
+			w.timer = at // what it ran for has ended
+			heap.Fix(&c.timers, 0)
+		} else if at == 0 {
+			heap.Pop(&c.timers)
+		} else {
+			return true
+		}
 	}
-	return c.timers[0].timer
+	return false
 }
 
-// fire pumps the users whose timers are due.
-func (c *Core) fire() {
-	for c.active && len(c.timers) > 0 && c.timers[0].timer <= c.now {
-		c.pump(heap.Pop(&c.timers).(*userWork).user)
+// mark has the user looked at by the next Take.
+func (c *Core) mark(u *mailbox.User) *userWork {
+	w := work(u)
+	if !w.marked {
+		w.marked = true
+		c.marked = append(c.marked, w)
 	}
+	return w
+}
+
+// look puts out what those who are marked, or whose timers are due, ask for.
+func (c *Core) look() {
+	for c.active && len(c.timers) > 0 && c.timers[0].timer <= c.now {
+		c.mark(heap.Pop(&c.timers).(*userWork).user)
+	}
+	for i := 0; i < len(c.marked); i++ {
+		w := c.marked[i]
+		w.marked = false
+		c.pump(w)
+	}
+	clear(c.marked)
+	c.marked = c.marked[:0]
 }
 
 // Take hands out what is to be appended, in order, and forgets it. Times, node
-// names and serials are the caller's to fill in.
+// names and serials are the caller's to fill in. It says at most Settings.Burst
+// commands to one gate; see More.
 func (c *Core) Take() ([]*schemas.Event, []*schemas.Command) {
+	if c.active {
+		c.look()
+		c.sayHeld()
+	}
 	if c.faults.ActsUnread {
 		c.actUnread()
 	}
+	c.turn++
 	d, m := c.decisions, c.commands
 	c.decisions, c.commands = nil, nil
 	return d, m
 }
 
 // pump puts out whatever the user's state asks for and has not been said.
-func (c *Core) pump(u *mailbox.User) {
-	w := work(u)
-	c.decide(u, w)
-	c.closeAll(u, w)
-	for i := range u.Devices {
-		c.series(u, w, i)
+func (c *Core) pump(w *userWork) {
+	u := w.user
+	touched, all := u.Touched(c.touch[:0])
+	if all = all || w.all; all || w.next > 0 && w.next <= c.now {
+		c.decideAll(u, w)
+	} else {
+		c.decideSome(u, w, touched)
 	}
-	c.schedule(u, w)
+	if all || w.closes {
+		w.closes = false
+		c.closeAll(u, w)
+	}
+	clear(touched)
+	c.touch = touched
+	ack := int64(0)
+	for i := range u.Devices {
+		ack = sooner(ack, c.series(u, w, i))
+	}
+	c.schedule(w, sooner(ack, w.next))
+}
+
+// sooner is the earlier of two times, where 0 means none.
+func sooner(a, b int64) int64 {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
 }

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"bytes"
+	"slices"
 
 	"waybill/internal/mailbox"
 	"waybill/schemas"
@@ -14,21 +15,71 @@ const (
 	unconfirmed = schemas.Class_CLASS_UNCONFIRMED
 )
 
-// decide puts out the decisions that the user's state asks for. What is under
-// way (said in this term and not read back) is not said again.
-func (c *Core) decide(u *mailbox.User, w *userWork) {
-	w.before(u)
+// decideAll puts out the decisions that the user's state asks for. What is
+// under way (said in this term and not read back) is not said again.
+func (c *Core) decideAll(u *mailbox.User, w *userWork) {
+	w.grow(u)
+	clear(w.owed)
+	w.open, w.next, w.seen, w.all, w.exact = 0, 0, 0, false, true
 	for _, p := range u.Pushes {
-		c.decidePush(u, w, p)
-		c.count(w, p)
+		c.decideNext(u, w, p)
 	}
 	for i := range u.Waiting {
+		w.next = sooner(w.next, c.later(u.Waiting[i].Due))
 		c.release(u, &u.Waiting[i])
 	}
 	for i := range u.Devices {
 		c.decideDevice(u, w, i)
 	}
 	c.buryClosing(u, w)
+}
+
+// decideSome is decideAll where only these pushes have changed: of the others,
+// each decision would be the same. New ones come last, so what is counted then
+// stands before them. For one that is not new that is not known, nor is it
+// needed, but in rare cases: then everything is looked at.
+func (c *Core) decideSome(u *mailbox.User, w *userWork, touched []*mailbox.Push) {
+	w.grow(u)
+	full := c.bothFull(w)
+	for _, p := range touched {
+		counted := p.Ending.Counted
+		w.uncount(p)
+		if !p.Over() {
+			w.exact = p.Pos > w.seen
+			c.decideNext(u, w, p)
+		}
+		w.all = w.all || full && counted && (p.Over() || !p.Ending.Counted)
+	}
+	if w.all {
+		c.decideAll(u, w)
+	}
+	if len(u.Pushes)+len(u.Waiting) == 0 {
+		w.next = 0
+	}
+}
+
+// bothFull: the mailbox is full and a device's own backlog as well. When the
+// mailbox is not any more, pushes may be too many for the device alone.
+func (c *Core) bothFull(w *userWork) bool {
+	return w.open >= c.set.Mailbox && slices.ContainsFunc(w.owed, func(n int) bool { return n >= c.set.Mailbox })
+}
+
+// decideNext decides on one push and goes past it.
+func (c *Core) decideNext(u *mailbox.User, w *userWork, p *mailbox.Push) {
+	c.decidePush(u, w, p)
+	c.count(w, p)
+	c.await(w, p)
+	w.seen = max(w.seen, p.Pos)
+}
+
+// tooMany says that n is over the mailbox's bound. It is asked only of what
+// would otherwise wait.
+func (c *Core) tooMany(w *userWork, n int) bool {
+	if n >= c.set.Mailbox && !w.exact {
+		w.all = true
+		return false
+	}
+	return n >= c.set.Mailbox
 }
 
 // decidePush ends the push for each device and as a whole.
@@ -84,7 +135,7 @@ func (c *Core) decideWhole(u *mailbox.User, w *userWork, p *mailbox.Push, far re
 		c.endWhole(u, p, unconfirmed, unconfirmedReason(p))
 	case late:
 		c.endWhole(u, p, lost, lateReason(p))
-	case never && w.open >= c.set.Mailbox:
+	case never && c.tooMany(w, w.open):
 		c.endWhole(u, p, lost, schemas.Reason_REASON_OVERFLOW)
 	}
 }
@@ -117,7 +168,7 @@ func (c *Core) decideCopy(u *mailbox.User, w *userWork, p *mailbox.Push, i int) 
 			class = unconfirmed // an earlier connection may have taken it
 		}
 		c.endCopy(u, p, i, class, schemas.Reason_REASON_TOO_LARGE)
-	case w.open < c.set.Mailbox && w.owed[i] >= c.set.Mailbox && !disp:
+	case !disp && c.tooMany(w, w.owed[i]) && !c.tooMany(w, w.open):
 		// Its backlog fills no mailbox but its own: others got those pushes.
 		c.endCopy(u, p, i, lost, schemas.Reason_REASON_OVERFLOW)
 	}
@@ -209,7 +260,7 @@ func (c *Core) endingWhole(p *mailbox.Push) schemas.Class {
 // worked is the copy's work of this term.
 func (c *Core) worked(cp *mailbox.Copy) *mailbox.Work {
 	if cp.Work.Term != c.term {
-		cp.Work = mailbox.Work{Term: c.term}
+		cp.Work = mailbox.Work{Term: c.term, Counted: cp.Work.Counted}
 	}
 	return &cp.Work
 }

@@ -24,7 +24,7 @@ func (c *Core) endWhole(u *mailbox.User, p *mailbox.Push, class schemas.Class, r
 	if c.endingWhole(p) != 0 {
 		return
 	}
-	p.Ending = mailbox.Ending{Term: c.term, Class: class}
+	p.Ending.Term, p.Ending.Class = c.term, class
 	e := c.outcome(u, p, "", class, reason)
 	for i := range p.Copies {
 		steps(e.Outcome, &p.Copies[i])
@@ -52,7 +52,7 @@ func (c *Core) endCopy(u *mailbox.User, p *mailbox.Push, i int, class schemas.Cl
 	if class == delivered {
 		e.SetConn(cp.AckConn)
 		if p.End == 0 && !p.Delivered && c.endingWhole(p) == 0 {
-			p.Ending = mailbox.Ending{Term: c.term, Class: delivered}
+			p.Ending.Term, p.Ending.Class = c.term, delivered
 			o.Whole = true
 		}
 	}

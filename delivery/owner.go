@@ -20,7 +20,7 @@ type owner struct {
 	self schemas.ID
 	next int64 // offset to read next
 
-	out   outbox
+	out   *outbox
 	tally tally // of outcomes, for the meters
 	clock brokerClock
 	gates *gatesView
@@ -28,8 +28,13 @@ type owner struct {
 	away  bool         // the log did not answer the newest question
 	asked bool         // an answer is under way, or waits in wall
 	wall  *barrier     // the answer, until everything below it has been read
+	turn  time.Time    // when the loop came round last
+	full  bool         // the partition takes no decisions
 
-	reclaim <-chan time.Time // runs while overtaken
+	ready chan struct{} // closed: for whom nothing is to be waited for
+
+	reclaim <-chan time.Time // runs while overtaken, or until a loss is made good
+	repair  bool             // the latter
 	active  bool             // as last logged
 }
 
@@ -52,14 +57,17 @@ const idle = 50 * time.Millisecond
 
 func (w *Worker) newOwner(p *eventlog.Partition, snap *snapshot.Snapshot, log *slog.Logger) *owner {
 	self := schemas.NewID(time.Now())
+	ready := make(chan struct{})
+	close(ready)
 	asOf := schemas.At(eventlog.Epoch(p.Topic()), snap.Next-1)
 	return &owner{
 		w: w, p: p, log: log, self: self, next: snap.Next,
 		core:  NewCore(w.cfg.Settings, self, snap.State, asOf),
-		out:   newOutbox(w),
+		out:   newOutbox(log, w.decisions, w.commands),
 		tally: make(tally),
 		gates: w.gates.subscribe(),
 		ends:  make(chan barrier, 1),
+		ready: ready,
 	}
 }
 
@@ -71,13 +79,19 @@ func (o *owner) run(ctx context.Context) error {
 	o.claim()
 	t := time.NewTicker(idle)
 	defer t.Stop()
+	o.turn = time.Now()
 	for {
 		batches := o.p.Batches()
-		if o.out.full() {
+		if o.full = o.out.decisions.full(o.full); o.full {
 			batches = nil // reading on would only pile up more
 			o.p.Alive()   // it waits for the log, it is not stuck
 		}
+		var more <-chan struct{}
+		if o.core.More() {
+			more = o.ready
+		}
 		select {
+		case <-more:
 		case b, ok := <-batches:
 			if !ok {
 				return nil
@@ -88,16 +102,28 @@ func (o *owner) run(ctx context.Context) error {
 		case b := <-o.ends:
 			o.wall = &b
 		case <-o.reclaim:
-			o.reclaim = nil
+			o.reclaim, o.repair = nil, false
 			o.claim()
 		case <-t.C:
 		case <-ctx.Done():
 			return nil
 		}
+		o.woken()
 		o.reach()
 		o.flush()
 		o.checkTimers(ctx)
 		o.checkClaim()
+		o.turn = time.Now()
+	}
+}
+
+// woken: the loop comes round with each tick. If it did not, this process was
+// stopped, or the machine, and perhaps the gates with it: what devices said
+// meanwhile may not be in the log yet.
+func (o *owner) woken() {
+	if away := time.Since(o.turn); away > answersWithin {
+		o.log.Warn("the worker was stopped for a while: ack timers get a grace", "seconds", away.Seconds())
+		o.core.Grace(o.clock.now())
 	}
 }
 
@@ -126,7 +152,8 @@ func (o *owner) readGates() {
 // flush appends what the core has put out.
 func (o *owner) flush() {
 	decisions, commands := o.core.Take()
-	now := time.Now().UnixMicro()
+	began := time.Now()
+	now := began.UnixMicro()
 	for _, e := range decisions {
 		e.Time, e.Node = now, o.w.cfg.Node
 		if e.Kind == schemas.Kind_KIND_OUTCOME {
@@ -142,7 +169,7 @@ func (o *owner) flush() {
 	}
 	o.w.meters.commanded(len(commands))
 	o.w.meters.ended(o.tally)
-	o.out.send()
+	o.out.send(began, o.core)
 }
 
 // claim appends the record that makes the partition this worker's.
@@ -154,17 +181,20 @@ func (o *owner) claim() {
 }
 
 // checkClaim claims again when a newer claim has been read while the partition
-// is still assigned here.
+// is still assigned here, or when a record of its own was refused for good.
 func (o *owner) checkClaim() {
 	if o.core.Active() != o.active {
 		o.active = o.core.Active()
 		o.p.Working(o.active)
 		o.log.Info("partition claim read", "active", o.active, "term", o.core.term)
 	}
-	if o.core.Overtaken() && o.reclaim == nil {
+	switch {
+	case o.out.decisions.lost.Swap(false):
+		o.log.Warn("a decision or a claim was refused: all is said again under another claim")
+		o.reclaim, o.repair = time.After(lostPause), true
+	case o.core.Overtaken() && o.reclaim == nil:
 		o.reclaim = time.After(o.w.reclaimAfter())
-	}
-	if o.core.Active() {
+	case o.core.Active() && !o.repair:
 		o.reclaim = nil
 	}
 }
@@ -173,8 +203,8 @@ func (o *owner) checkClaim() {
 // broker's clock: it is judged only when everything up to that end has been
 // read, so that this worker's own lag ends nothing.
 func (o *owner) checkTimers(ctx context.Context) {
-	at, now := o.core.Deadline(), o.clock.now()
-	if at == 0 || now < at || o.asked {
+	now := o.clock.now()
+	if o.asked || !o.core.Deadline(now) {
 		return
 	}
 	o.asked = true

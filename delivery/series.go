@@ -11,39 +11,57 @@ import (
 // from the connection's base: each write names its position and the one
 // before. After a takeover, or after its gate's lease has come back, the whole
 // series is said again; the gate swallows what it has forwarded.
-func (c *Core) series(u *mailbox.User, w *userWork, i int) {
+// It returns when the connection's ack timer runs out; 0 = not at all.
+func (c *Core) series(u *mailbox.User, w *userWork, i int) (timer int64) {
 	d, s := &u.Devices[i], w.seriesOf(i)
 	if !d.Connected() || !c.gates.Usable(d.Conn) || w.closed[d.Conn] {
 		s.conn = schemas.ConnID{}
-		return
+		return 0
 	}
 	if s.conn != d.Conn {
-		*s = series{conn: d.Conn, prev: d.Base, at: d.Base, resumed: d.Resumed}
+		*s = series{conn: d.Conn, prev: d.Base, at: d.Base, resumed: d.Resumed, way: c.wayTo(d.Conn.Gate)}
 	}
-	if c.ackLate(u, i) {
+	if timer = c.ackDue(u, i); timer > 0 && timer <= c.now {
 		c.close(u, w, d.Name, d.Conn, schemas.Reason_REASON_ACK_TIMEOUT)
-		return
+		return 0
 	}
-	if d.Adopt != 0 && !s.adopted && !d.Resumed {
+	if d.Adopt != 0 && !s.adopted && !d.Resumed && c.mayWrite(w, s) {
 		s.adopted = true
 		c.resumed(u, s, i, d.Base, &schemas.Gap{Reason: d.Adopt, To: uint64(d.Base), Adopt: true})
 	}
-	if c.writePushes(u, w, i) && !s.resumed {
+	if c.writePushes(u, w, i) && !s.resumed && c.mayWrite(w, s) {
 		c.resume(u, s, i)
 	}
+	return timer
+}
+
+// mayWrite says whether the way to the series' gate takes one more. If not, the
+// series goes on from where it stands when it does.
+func (c *Core) mayWrite(w *userWork, s *series) bool {
+	if c.full(s.way) {
+		c.hold(s.way, w)
+		return false
+	}
+	return true
 }
 
 // writePushes writes what fits the window; false where something holds back
 // the rest.
 func (c *Core) writePushes(u *mailbox.User, w *userWork, i int) bool {
-	d, s := &u.Devices[i], w.seriesOf(i)
+	d, s := &u.Devices[i], &w.series[i]
 	flying, window := 0, c.window(d)
-	for _, p := range u.Pushes {
-		cp := p.Copy(i)
+	for _, p := range u.Unswept(i) {
+		if i >= len(p.Copies) {
+			continue
+		}
+		cp := &p.Copies[i]
 		if !cp.Open() || cp.Acked || p.Pos <= d.Base {
 			continue
 		}
 		if p.Pos > d.ResumeAt && !s.resumed {
+			if !c.mayWrite(w, s) {
+				return false
+			}
 			c.resume(u, s, i)
 		}
 		if c.heldBack(p, cp) {
@@ -59,6 +77,9 @@ func (c *Core) writePushes(u *mailbox.User, w *userWork, i int) bool {
 			return false
 		}
 		if p.Pos > s.at {
+			if !c.mayWrite(w, s) {
+				return false
+			}
 			c.push(u, s, p, i)
 		}
 	}
@@ -127,6 +148,8 @@ func (c *Core) write(s *series, m *schemas.Command) {
 	m.Previous = uint64(s.prev)
 	s.prev = schemas.Position(m.Position)
 	s.at = max(s.at, s.prev)
+	s.way.said++
+	s.way.bytes += len(m.Body)
 	c.commands = append(c.commands, m)
 }
 
@@ -164,6 +187,12 @@ func (c *Core) close(u *mailbox.User, w *userWork, device string, conn schemas.C
 	if w.closed[conn] || c.gates.Replaced(conn) {
 		return
 	}
+	s := c.wayTo(conn.Gate)
+	if c.full(s) {
+		c.hold(s, w)
+		return
+	}
+	s.said++
 	if w.closed == nil {
 		w.closed = make(map[schemas.ConnID]bool)
 	}

@@ -20,6 +20,10 @@ type Settings struct {
 	Lease time.Duration
 	// SilentLeases of a gate end its routes.
 	SilentLeases int
+	// Burst is how many commands one gate is told at once, at least; the rest
+	// follows when those are on their way (default 4096). It bounds the memory
+	// that a takeover takes.
+	Burst int
 	// OneDevicePerUser kicks the older device once the newer one has resumed.
 	OneDevicePerUser bool
 }
@@ -29,7 +33,7 @@ type Settings struct {
 func Defaults() Settings {
 	return Settings{
 		AckTimer: 10 * time.Second, Handling: 5 * time.Minute,
-		Window: 32, Mailbox: 1000,
+		Window: 32, Mailbox: 1000, Burst: 4096,
 		Lease: 10 * time.Second, SilentLeases: 10,
 	}
 }

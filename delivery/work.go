@@ -10,38 +10,57 @@ import (
 // userWork is what a worker remembers of a user within its term. All of it is
 // forgotten at a claim.
 type userWork struct {
+	user   *mailbox.User
 	asked  map[askKey]bool         // kicks, route and session ends under way
 	closed map[schemas.ConnID]bool // closes that have been said
 	series []series                // by device index
+	held   []*way                  // that keep it silent
 
-	user  *mailbox.User
 	timer int64 // when it is pumped; only while it is in the heap
 	place int   // in the heap, from 1; 0 = not in it
+	next  int64 // no later than when time alone changes a decision; 0 = never
 
-	// Of the pushes before the one that is decided on: how many have not ended
-	// as a whole, and how many each device is owed.
+	marked bool // it is in Core.marked
+	all    bool // each push must be decided on, not only those that changed
+	closes bool // each close must be looked at
+	exact  bool // open and owed are of the pushes before the one decided on
+
+	// How many pushes have not ended as a whole, and how many each device is
+	// owed: of those that have been decided on up to seen.
 	open int
 	owed []int
+	seen schemas.Position
 }
 
-// before begins at the mailbox's first push.
-func (w *userWork) before(u *mailbox.User) {
-	w.open = 0
+// grow makes room for the user's devices.
+func (w *userWork) grow(u *mailbox.User) {
 	for len(w.owed) < len(u.Devices) {
 		w.owed = append(w.owed, 0)
 	}
-	clear(w.owed)
 }
 
 // count goes past a push. What will never be delivered, and what has an outcome
 // under way, fills no mailbox: a worker's own lag must lose nothing.
 func (c *Core) count(w *userWork, p *mailbox.Push) {
-	if p.Never == 0 && p.End == 0 && c.endingWhole(p) == 0 {
+	if p.Ending.Counted = p.Never == 0 && p.End == 0 && c.endingWhole(p) == 0; p.Ending.Counted {
 		w.open++
 	}
 	for i := range p.Copies {
-		if cp := &p.Copies[i]; cp.Open() && !c.ending(cp) {
+		cp := &p.Copies[i]
+		if cp.Work.Counted = cp.Open() && !c.ending(cp); cp.Work.Counted {
 			w.owed[i]++
+		}
+	}
+}
+
+// uncount takes back what count added.
+func (w *userWork) uncount(p *mailbox.Push) {
+	if p.Ending.Counted {
+		w.open--
+	}
+	for i := range p.Copies {
+		if p.Copies[i].Work.Counted {
+			w.owed[i]--
 		}
 	}
 }
@@ -62,6 +81,7 @@ type askKey struct {
 // series is what has been written to one connection.
 type series struct {
 	conn    schemas.ConnID
+	way     *way             // to the connection's gate
 	prev    schemas.Position // of the write before
 	at      schemas.Position // newest written
 	resumed bool
@@ -72,7 +92,7 @@ func work(u *mailbox.User) *userWork {
 	if w, ok := u.Work.(*userWork); ok {
 		return w
 	}
-	w := &userWork{user: u}
+	w := &userWork{user: u, all: true, closes: true}
 	u.Work = w
 	return w
 }
@@ -124,41 +144,49 @@ func (t *timers) Pop() any {
 	return w
 }
 
-// schedule sees to it that the user is pumped when something may become due,
-// and not kept in the heap when nothing can.
-func (c *Core) schedule(u *mailbox.User, w *userWork) {
-	at := c.due(u)
+// schedule sees to it that the user is pumped when something may become due. A
+// timer that is too early stays: most pushes end long before theirs, and to
+// look at the time again then costs less than to move it each time.
+func (c *Core) schedule(w *userWork, at int64) {
 	switch {
-	case at == 0 && w.place > 0:
-		heap.Remove(&c.timers, w.place-1)
-	case at != 0 && w.place == 0:
+	case at == 0:
+	case w.place == 0:
 		w.timer = at
 		heap.Push(&c.timers, w)
-	case at != 0 && at != w.timer:
+	case at < w.timer:
 		w.timer = at
 		heap.Fix(&c.timers, w.place-1)
 	}
 }
 
-// due is the next broker time at which time alone changes an output.
-func (c *Core) due(u *mailbox.User) int64 {
-	next := int64(0)
-	add := func(at int64) {
-		if at > c.now && (next == 0 || at < next) {
-			next = at
-		}
-	}
+// due is the next broker time at which time alone changes an output, after a
+// look at everything; 0 = none.
+func (c *Core) due(w *userWork) int64 {
+	u := w.user
+	w.next = 0
 	for _, p := range u.Pushes {
-		add(p.Dead + 1)
-		add(p.Dead + c.set.AckTimer.Microseconds() + 1)
+		c.await(w, p)
 	}
 	for i := range u.Waiting {
-		add(u.Waiting[i].Due)
+		w.next = sooner(w.next, c.later(u.Waiting[i].Due))
 	}
+	at := w.next
 	for i := range u.Devices {
-		if at := c.ackDue(u, i); at > 0 {
-			add(at)
-		}
+		at = sooner(at, c.later(c.ackDue(u, i)))
 	}
-	return next
+	return at
+}
+
+// await notes when the push is late, and when it is given up.
+func (c *Core) await(w *userWork, p *mailbox.Push) {
+	w.next = sooner(w.next, c.later(p.Dead+1))
+	w.next = sooner(w.next, c.later(p.Dead+c.set.AckTimer.Microseconds()+1))
+}
+
+// later is a time that has not come; 0 = it has.
+func (c *Core) later(at int64) int64 {
+	if at <= c.now {
+		return 0
+	}
+	return at
 }

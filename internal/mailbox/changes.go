@@ -104,6 +104,7 @@ func (u *User) take() Change {
 // as a push that is due it has none yet.
 func (u *User) unwait(i int) *Push {
 	p := u.Waiting[i].Push
+	u.uncount(p)
 	u.Waiting = slices.Delete(u.Waiting, i, i+1)
 	if p.stored {
 		u.changes.unwaited = append(u.changes.unwaited, p.Pos)
@@ -141,5 +142,6 @@ func (s *State) Restore(u *User, recent []Recent) {
 	for _, w := range u.Waiting {
 		w.Push.stored = true
 	}
+	u.watched, u.moved = s.watched, true
 	s.Users[u.Key] = u
 }

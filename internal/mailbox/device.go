@@ -39,6 +39,8 @@ type Device struct {
 	MaxFrame uint32           // bytes; 0 = no limit
 	Since    int64            // broker time of its connected
 
+	swept schemas.Position // no push up to here waits for the device's word; never stored
+
 	changed bool // cursor and gap, or what moves with each ack
 	linked  bool // the session or the route: at connects and ends only
 }
@@ -87,20 +89,20 @@ func (u *User) endRoute(i int, reason schemas.Reason) {
 	u.countTry(i)
 	d.Conn, d.Base, d.Adopt, d.ResumeAt, d.Resumed = schemas.ConnID{}, 0, 0, 0, false
 	d.Received, d.Progress, d.Window, d.MaxFrame, d.Since = 0, 0, 0, 0, 0
-	d.linked = true
+	d.linked, u.moved = true, true
 }
 
 // countTry holds the connection against the push after the cursor, if the
 // device said that its application had begun with it.
 func (u *User) countTry(i int) {
-	for _, p := range u.Pushes {
+	for _, p := range u.Unswept(i) {
 		c := p.Copy(i)
 		if !c.Open() || c.Acked {
 			continue
 		}
 		if u.Devices[i].Received == p.Pos && c.Tries < 255 {
 			c.Tries++
-			p.changed = true
+			u.note(p)
 		}
 		return
 	}
@@ -116,5 +118,5 @@ func (u *User) close(device string, conn schemas.ConnID, reason schemas.Reason) 
 		u.Closing = slices.Delete(u.Closing, i, i+1)
 	}
 	u.Closing = append(u.Closing, Closing{strings.Clone(device), conn, reason})
-	u.changes.lists = true
+	u.changes.lists, u.moved = true, true
 }

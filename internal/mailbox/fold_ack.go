@@ -20,7 +20,7 @@ func (u *User) sent(at int64, e *schemas.Event) {
 	if u.Devices[i].Conn == e.Conn() {
 		c.SentAt = at
 	}
-	p.changed = true
+	u.note(p)
 }
 
 // reported notes what a gate said of an attempt. Late words about another
@@ -51,7 +51,7 @@ func (u *User) acked(pos schemas.Position, at int64, e *schemas.Event) {
 	// also where a device that was restored from a backup repeats an old cursor.
 	d.Received, d.Progress, d.changed = schemas.Position(b.Received), at, true
 	if cursor >= d.ResumeAt && !d.Resumed {
-		d.Resumed, d.changed = true, true
+		d.Resumed, d.changed, u.moved = true, true, true
 		d.saidGap()
 	}
 }
@@ -77,15 +77,27 @@ func (u *User) ackUpTo(i int, cursor, pos schemas.Position, at int64, e *schemas
 	if cursor > d.Cursor {
 		d.Cursor, d.Progress, d.changed = cursor, at, true
 	}
-	for _, p := range u.Pushes {
+	for _, p := range u.Unswept(i) {
 		if p.Pos > cursor {
-			return
+			break
 		}
 		if c := p.Copy(i); c.Open() && !c.Acked {
 			c.Acked, c.AckTime, c.AckConn = true, e.Time, e.Conn()
-			p.changed = true
+			u.note(p)
 		}
 	}
+	d.swept = max(d.swept, cursor)
+}
+
+// Unswept are the pushes beyond what the device's cursors have acknowledged
+// since it was connected first: none before them waits for its word.
+func (u *User) Unswept(i int) []*Push {
+	swept := u.Devices[i].swept
+	if len(u.Pushes) == 0 || u.Pushes[0].Pos > swept {
+		return u.Pushes
+	}
+	from, _ := u.at(swept + 1)
+	return u.Pushes[from:]
 }
 
 // opened: a person looked at the push.
@@ -96,7 +108,8 @@ func (u *User) opened(e *schemas.Event) {
 	}
 	if p := u.Push(schemas.Position(b.Position)); p != nil {
 		if c := p.Copy(i); c.Opened == 0 {
-			c.Opened, p.changed = e.Time, true
+			c.Opened = e.Time
+			u.note(p)
 		}
 	}
 }

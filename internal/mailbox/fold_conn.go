@@ -17,7 +17,7 @@ func (u *User) connected(pos schemas.Position, at int64, e *schemas.Event) {
 	}
 	i := u.deviceFor(e.Device)
 	d := &u.Devices[i]
-	d.linked = true
+	d.linked, u.moved = true, true
 	session, install := schemas.IDFrom(e.Session), schemas.IDFrom(b.Install)
 	u.outlived(e)
 	if reason, ended := u.endOf(session); ended {
@@ -43,6 +43,7 @@ func (u *User) connected(pos schemas.Position, at int64, e *schemas.Event) {
 // ended as a whole; one with a session keeps its debts. Both now have a route.
 func (u *User) inherit(i int) {
 	d := &u.Devices[i]
+	d.swept = 0
 	for _, p := range u.Pushes {
 		c := p.Copy(i)
 		before := *c
@@ -85,7 +86,7 @@ func strange(cursor, pos schemas.Position) schemas.Reason {
 // before is the position from which a device without a usable cursor starts:
 // just below the first push that it is owed.
 func (u *User) before(i int, pos schemas.Position) schemas.Position {
-	for _, p := range u.Pushes {
+	for _, p := range u.Unswept(i) {
 		if c := p.Copy(i); c.Open() && !c.Acked {
 			return p.Pos - 1
 		}
@@ -118,7 +119,7 @@ func (u *User) outlived(e *schemas.Event) {
 func (u *User) dropClosing(which func(Closing) bool) {
 	n := len(u.Closing)
 	if u.Closing = slices.DeleteFunc(u.Closing, which); len(u.Closing) != n {
-		u.changes.lists = true
+		u.changes.lists, u.moved = true, true
 	}
 }
 
@@ -153,7 +154,7 @@ func (u *User) leave(e *schemas.Event) {
 	}
 	d := &u.Devices[i]
 	if d.Live && d.Session == schemas.IDFrom(e.Session) && (d.Conn == e.Conn() || !d.Connected()) {
-		d.Leaving, d.linked = schemas.Reason_REASON_LOGGED_OUT, true
+		d.Leaving, d.linked, u.moved = schemas.Reason_REASON_LOGGED_OUT, true, true
 	}
 }
 
@@ -167,7 +168,7 @@ func (u *User) bounced(e *schemas.Event) {
 	}
 	if p := u.Push(schemas.Position(b.Position)); p != nil {
 		p.Copy(i).reported(b.Attempt, b.Dispatched, conn, u.Devices[i].Conn)
-		p.changed = true
+		u.note(p)
 	}
 	if i = u.routed(e.Device, conn); i >= 0 {
 		u.endRoute(i, 0)
@@ -200,7 +201,7 @@ func (u *User) sessionOver(at int64, e *schemas.Event, session schemas.ID, reaso
 		u.Ended = slices.Delete(u.Ended, 0, 1)
 	}
 	u.Ended = append(u.Ended, Ended{session, strings.Clone(e.Device), reason, at})
-	u.changes.lists = true
+	u.changes.lists, u.moved = true, true
 	i := u.Device(e.Device)
 	if i < 0 || !u.Devices[i].Live || u.Devices[i].Session != session {
 		return
@@ -222,6 +223,6 @@ func (u *User) drop(p *Push, i int) {
 	}
 	c.Owed = false
 	p.Unconfirmed = p.Unconfirmed || c.Routed
-	p.changed = true
+	u.note(p)
 	u.removeOver(p)
 }

@@ -13,7 +13,7 @@ func (u *User) outcome(e *schemas.Event) {
 	if p == nil {
 		return
 	}
-	p.changed = true
+	u.note(p)
 	if e.Device != "" {
 		u.deviceOutcome(p, e.Device, b)
 	}

@@ -21,6 +21,8 @@ func (u *User) pushed(pos schemas.Position, at int64, e *schemas.Event) {
 	ttl := b.Ttl * 1000
 	if b.DeliverAt > 0 && p.Never == 0 {
 		u.Waiting = append(u.Waiting, Waiting{Push: p, Due: b.DeliverAt, TTL: ttl})
+		u.count(p)
+		u.moved = true
 		return
 	}
 	u.due(p, at, ttl)
@@ -65,6 +67,9 @@ func (u *User) recall(p *Push, b *schemas.Pushed, at int64) {
 
 // openWith is the open push with that id.
 func (u *User) openWith(id schemas.ID) (Recent, bool) {
+	if !u.mayHold(id) {
+		return Recent{}, false
+	}
 	for _, p := range u.Pushes {
 		if p.ID == id && p.Never == 0 {
 			return Recent{ID: id, Pos: p.Pos, Digest: p.Digest}, true
@@ -93,6 +98,8 @@ func (u *User) due(p *Push, at, ttl int64) {
 		}
 	}
 	u.Pushes = append(u.Pushes, p)
+	u.count(p)
+	u.note(p)
 }
 
 // collapse asks for the end of older pushes of the same collapse key. Whether it
@@ -103,7 +110,8 @@ func (u *User) collapse(p *Push) {
 	}
 	for _, q := range u.Pushes {
 		if q.CollapseKey == p.CollapseKey && q.End == 0 && q.Never == 0 && q.Ask == 0 {
-			q.Ask, q.changed = schemas.Reason_REASON_COLLAPSED, true
+			q.Ask = schemas.Reason_REASON_COLLAPSED
+			u.note(q)
 		}
 	}
 }
@@ -132,6 +140,7 @@ func (u *User) cancelAsked(at int64, e *schemas.Event) {
 		p.Never, p.Since, p.Dead = schemas.Reason_REASON_CANCELED, at, at
 		j, _ := u.at(p.Pos)
 		u.Pushes = slices.Insert(u.Pushes, j, p)
+		u.note(p)
 		return
 	}
 	known := false
@@ -139,7 +148,8 @@ func (u *User) cancelAsked(at int64, e *schemas.Event) {
 		if p.ID == id && p.Never == 0 {
 			known = true
 			if p.End == 0 {
-				p.Ask, p.changed = schemas.Reason_REASON_CANCELED, true
+				p.Ask = schemas.Reason_REASON_CANCELED
+				u.note(p)
 			}
 		}
 	}

@@ -41,14 +41,16 @@ type Push struct {
 	// is under way.
 	Ending Ending
 
+	noted   bool // it stands in User.noted
 	changed bool // since Changes handed it out
 	stored  bool // it has a row: its end must be stored too
 }
 
 // Ending is what a delivery worker has decided and not read back.
 type Ending struct {
-	Term  schemas.Position // of the worker: anything else means forgotten
-	Class schemas.Class
+	Term    schemas.Position // of the worker: anything else means forgotten
+	Class   schemas.Class
+	Counted bool // the push fills the user's mailbox; of no term
 }
 
 // Copy is one push for one device: the debt, how far it got, and its outcome.
@@ -75,6 +77,7 @@ type Work struct {
 	Ending     schemas.Class
 	Conn       schemas.ConnID // on which it was dispatched last
 	Attempt    uint32
+	Counted    bool // the push fills the device's backlog; of no term
 }
 
 // Open says that the device is owed the push and it has no outcome for it.
@@ -131,7 +134,18 @@ func (u *User) removeOver(p *Push) {
 		return
 	}
 	if i, ok := u.at(p.Pos); ok {
-		u.Pushes = slices.Delete(u.Pushes, i, i+1)
+		u.remove(i)
 		u.gone(p)
 	}
+}
+
+// remove closes the gap from the nearer end: the oldest ones leave first.
+func (u *User) remove(i int) {
+	if u.uncount(u.Pushes[i]); i >= len(u.Pushes)/2 || len(u.Pushes) < 64 {
+		u.Pushes = slices.Delete(u.Pushes, i, i+1)
+		return
+	}
+	copy(u.Pushes[1:i+1], u.Pushes[:i])
+	u.Pushes[0] = nil
+	u.Pushes = u.Pushes[1:]
 }

@@ -28,6 +28,7 @@ type State struct {
 
 	track   bool    // collect changes; see Track
 	touched []*User // with changes that Changes has not handed out
+	watched bool    // note what decisions may depend on; see Watch
 }
 
 // New is the state before the first event.
@@ -47,6 +48,8 @@ type User struct {
 
 	recentOrder []schemas.ID // of Recent, oldest first
 	changes     changes
+	notes
+	ids map[schemas.ID]int // see mayHold
 
 	// Work belongs to the reader (delivery keeps its series there); the fold
 	// never looks at it and it is never stored.
@@ -142,7 +145,7 @@ func (s *State) user(app, name string, create bool) *User {
 	if !create {
 		return nil
 	}
-	u := &User{Key: string(k), App: strings.Clone(app)}
+	u := &User{Key: string(k), App: strings.Clone(app), notes: notes{watched: s.watched}}
 	u.Name = u.Key[len(app)+1:]
 	s.Users[u.Key] = u
 	return u

@@ -239,7 +239,7 @@ func (c *check) owed(device string, pos schemas.Position) bool {
 // commanded looks at what a worker tells a gate.
 func (c *check) commanded(k *worker, m *schemas.Command) {
 	switch {
-	case m.Kind == schemas.CommandKind_COMMAND_KIND_PUSH && k.core.Now() > m.Expires:
+	case m.Kind == schemas.CommandKind_COMMAND_KIND_PUSH && k.instants[0].at > m.Expires:
 		c.w.fail("%v is dispatched after its ttl", schemas.Position(m.Position))
 	case m.Reason == schemas.Reason_REASON_ACK_TIMEOUT:
 		c.timedOut(k, m.Conn())
@@ -250,24 +250,33 @@ func (c *check) commanded(k *worker, m *schemas.Command) {
 // only what it has read counts: a broker's clock that goes back may stamp a
 // later record as earlier.
 func (c *check) timedOut(k *worker, conn schemas.ConnID) {
-	now, timer := k.core.Now(), c.w.settings.AckTimer.Microseconds()
+	timer, least := c.w.settings.AckTimer.Microseconds(), int64(0)
+	for _, x := range k.instants {
+		since := x.at - c.moved(x, conn)
+		if since >= timer {
+			return
+		}
+		least = since
+	}
+	c.w.fail("%v is closed with ack_timeout %d ms after it moved", conn, least/1000)
+}
+
+// moved is when the connection's cursor did so last, as of an instant.
+func (c *check) moved(x instant, conn schemas.ConnID) (at int64) {
 	var cursor uint64
-	var moved int64
 	seen := c.w.log
 	if !c.w.off.has(ReadBeforeJudged) {
-		seen = seen[:min(k.next, len(seen))]
+		seen = seen[:min(x.read, len(seen))]
 	}
 	for _, r := range seen {
-		if r.at > now {
+		if r.at > x.at {
 			break
 		}
 		if a := r.event.Acked; a != nil && r.event.Conn() == conn && a.Cursor > cursor {
-			cursor, moved = a.Cursor, r.at
+			cursor, at = a.Cursor, r.at
 		}
 	}
-	if moved > now-timer {
-		c.w.fail("%v is closed with ack_timeout %d ms after it moved", conn, (now-moved)/1000)
-	}
+	return at
 }
 
 // rest checks what must be true when nothing moves any more.

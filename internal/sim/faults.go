@@ -27,6 +27,8 @@ const (
 	TriesInSnapshot
 	EndedInSnapshot
 	RoutedInSnapshot
+	HeldIsSaid   // what a full way keeps back is said when it takes more
+	LostIsResaid // commands that were refused are said again
 )
 
 // Clause is one clause with its name.
@@ -58,6 +60,8 @@ func Clauses() []Clause {
 		{"tries-in-snapshot", TriesInSnapshot},
 		{"ended-in-snapshot", EndedInSnapshot},
 		{"routed-in-snapshot", RoutedInSnapshot},
+		{"held-is-said", HeldIsSaid},
+		{"lost-is-resaid", LostIsResaid},
 	}
 }
 
@@ -71,5 +75,7 @@ func (f Faults) core() delivery.Faults {
 		ForgetsDispatched: f.has(DispatchedBeforeClaim),
 		KicksEarly:        f.has(KickAfterResumed),
 		ActsUnread:        f.has(ActsOnWhatIsRead),
+		ForgetsHeld:       f.has(HeldIsSaid),
+		NeverResays:       f.has(LostIsResaid),
 	}
 }

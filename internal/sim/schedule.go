@@ -22,6 +22,8 @@ const (
 	newGates
 	killedGates
 	stoppedGates
+	awayDispatch
+	refusedCommands
 	lostCommands
 	droppedConns
 	lostSignals
@@ -103,6 +105,7 @@ func (w *world) goWrong() {
 // troubles are what goWrong draws from, some more often than others.
 var troubles = [...]trouble{
 	newWorkers, newWorkers, killedWorkers, newGates, killedGates, stoppedGates, stoppedGates, stoppedGates,
+	awayDispatch, awayDispatch,
 	droppedConns, lostSignals, lostSignals, lostStorage, restoredStorage, restoredStorage, strangeCursors,
 	hungDevices, logouts, cancels, idle, idle, idle, idle,
 }
@@ -145,6 +148,9 @@ func (w *world) goWrongWith(g *gateLife, t trouble) {
 		}
 	case lostSignals:
 		w.moveOn(g)
+	case awayDispatch:
+		w.away[g.number-1] = !w.away[g.number-1]
+		w.say("the way to gate %d is away: %v", g.number, w.away[g.number-1])
 	}
 }
 
@@ -214,7 +220,9 @@ func (w *world) delivery() {
 	case x < 25:
 		w.flush(&k.out)
 	case x < 33:
-		k.dispatch()
+		if k.dispatch(); w.rnd.IntN(2) == 0 {
+			k.more()
+		}
 	case x < 36:
 		k.look()
 	case x < 39:

@@ -17,7 +17,9 @@ type worker struct {
 	cut   int // below it, the gates topic had been compacted
 	out   producer
 	boxes [gates][]*schemas.Command // by gate
+	busy  [gates]bool               // as the core was told
 
+	instants []instant // since it was listened to last
 	dead     bool
 	claiming bool  // its newest claim has not been read
 	markEnd  int   // end of the log ...
@@ -51,22 +53,37 @@ func (k *worker) claim() {
 	}})
 }
 
-// step reads one record of the partition.
+// step reads a record of the partition, or a batch of some.
 func (k *worker) step() bool {
 	if k.dead || k.core == nil && !k.loadLate() || k.next >= len(k.w.log) {
 		return false
 	}
+	for n := k.w.rnd.IntN(6); n >= 2 && k.next < len(k.w.log)-1; n-- {
+		k.read()
+	}
+	k.read()
+	k.collect()
+	return true
+}
+
+// instant is what a core knew when it may have said something: how many records
+// it had read, and how late it was.
+type instant struct {
+	read int
+	at   int64
+}
+
+func (k *worker) read() {
+	defer k.note()
 	pos, r, fresh := k.take(k.w)
 	if !fresh {
-		return true
+		return
 	}
 	k.core.Apply(pos, r.at, r.event)
 	if r.event.Kind == schemas.Kind_KIND_CLAIMED && schemas.IDFrom(r.event.Claimed.Worker) == k.self {
 		k.claiming = false
 		k.w.say("worker %d owns the partition", k.id)
 	}
-	k.collect()
-	return true
 }
 
 // loadLate loads the snapshot once the claim is in the log.
@@ -128,6 +145,44 @@ func (k *worker) look() {
 
 // collect takes what the core puts out and checks the fold.
 func (k *worker) collect() {
+	k.takeOut()
+	k.tellBusy()
+	if k.w.rnd.IntN(4) == 0 && !k.core.More() && !k.w.off.has(HeldIsSaid|ActsOnWhatIsRead) {
+		k.core.Recheck()
+		if decisions, commands := k.core.Take(); len(decisions)+len(commands) > 0 {
+			k.w.fail("worker %d has missed %v %v", k.id, decisions, commands)
+		}
+	}
+}
+
+// more takes what did not fit.
+func (k *worker) more() bool {
+	if k.dead || k.core == nil || !k.core.More() {
+		return false
+	}
+	k.collect()
+	return true
+}
+
+// tellBusy says which boxes are full.
+func (k *worker) tellBusy() {
+	for n := range k.boxes {
+		limit := k.w.box
+		if k.busy[n] {
+			limit = limit/2 + 1
+		}
+		if busy := len(k.boxes[n]) >= limit; busy != k.busy[n] {
+			k.busy[n] = busy
+			k.core.Busy(uint32(n+1), busy)
+		}
+	}
+}
+
+func (k *worker) note() { k.instants = append(k.instants, instant{k.next, k.core.Now()}) }
+
+func (k *worker) takeOut() {
+	k.note()
+	defer func() { k.instants = k.instants[:0] }()
 	decisions, commands := k.core.Take()
 	for _, e := range decisions {
 		k.out.add(fact{event: e})
@@ -154,11 +209,17 @@ func (k *worker) dispatch() bool {
 }
 
 func (k *worker) dispatchTo(n int) bool {
-	if len(k.boxes[n]) == 0 {
+	if len(k.boxes[n]) == 0 || k.w.away[n] && !k.w.calm {
 		return false
 	}
 	m := k.boxes[n][0]
 	k.boxes[n] = k.boxes[n][1:]
+	if !k.dead {
+		k.tellBusy()
+	}
+	if k.refused(m) {
+		return true
+	}
 	if k.w.loses(m) {
 		k.w.say("worker %d: lost on the way: %s", k.id, command(m))
 		return true
@@ -167,6 +228,16 @@ func (k *worker) dispatchTo(n int) bool {
 	if !k.w.calm && k.w.rnd.IntN(20) == 0 {
 		k.w.dispatch[n] = append(k.w.dispatch[n], m) // a repeat
 	}
+	return true
+}
+
+// refused: the log refuses the command for good, which the worker is told.
+func (k *worker) refused(m *schemas.Command) bool {
+	if k.dead || k.w.calm || !k.w.trouble.has(refusedCommands) || k.w.rnd.IntN(8) > 0 {
+		return false
+	}
+	k.w.say("worker %d: refused: %s", k.id, command(m))
+	k.core.Resay(m.Gate)
 	return true
 }
 

@@ -33,6 +33,7 @@ func settings(rnd *rand.Rand) delivery.Settings {
 		Window: 3, Mailbox: 3 + rnd.IntN(4),
 		Lease: lease, SilentLeases: 3,
 		OneDevicePerUser: rnd.IntN(2) == 0,
+		Burst:            []int{1, 2, 4096}[rnd.IntN(3)],
 	}
 }
 
@@ -45,6 +46,7 @@ type world struct {
 	poison      schemas.ID // a push on which the application always crashes
 	bounceOlder bool       // gates bounce for their older incarnations too
 	trouble     trouble    // what happens at all
+	box         int        // commands that a worker keeps for one gate
 
 	// The topics.
 	clock      int64
@@ -67,9 +69,10 @@ type world struct {
 	origins                            uint64
 	sessions, installs, names, unnamed int
 
-	calm     bool // no more faults
-	restored bool // a device had its storage restored
-	missing  bool // a command was lost
+	calm     bool        // no more faults
+	restored bool        // a device had its storage restored
+	missing  bool        // a command was lost
+	away     [gates]bool // partitions of dispatch that take nothing
 	failure  string
 	stats    Stats
 
@@ -87,6 +90,7 @@ func newWorld(seed uint64, off Faults, show bool) *world {
 	w := &world{off: off, rnd: rand.New(rand.NewPCG(seed, 1)), show: show, clock: 1_700_000_000 * second}
 	w.settings = settings(w.rnd)
 	w.bounceOlder, w.trouble = w.rnd.IntN(2) == 0, newTrouble(w.rnd)
+	w.box = []int{1, 2, 5, 1000}[w.rnd.IntN(4)]
 	if w.rnd.IntN(3) == 0 {
 		w.poison = number('p', 1+w.rnd.IntN(5))
 	}
