@@ -1,8 +1,9 @@
 # Waybill's targets. `make` alone explains them.
 #
 # Nothing is needed beside Go, Node (npm fetches the embedded engines), make
-# and a C compiler (the race detector wants one). The tools below are built
-# once, each version in a folder of its own, and are no part of go.mod.
+# and a C compiler (the race detector wants one); for the targets on Apache
+# Kafka also Java 17 and Maven. The tools below are built once, each version in
+# a folder of its own, and are no part of go.mod.
 
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
@@ -19,6 +20,7 @@ GENERATORS := $(BUF) $(PROTOC_GO) $(PROTOC_VT)
 # What a caller may set: make test TESTFLAGS=-v, make simulate SCHEDULES=1000000.
 TESTFLAGS ?=
 TESTTIME  ?= 10m
+SEEDS     ?= 1 2 3
 SCHEDULES ?= 1000000
 FUZZTIME  ?= 10s
 BENCHTIME ?= 1s
@@ -63,6 +65,16 @@ test-race:
 .PHONY: test-plain
 test-plain:
 	go test -count=1 -timeout $(TESTTIME) $(TESTFLAGS) ./internal/sim
+
+# Real engines want the machine: one package after the other, and no race
+# detector, under which the same tests run on embedded engines.
+.PHONY: test-engines
+test-engines: kafka ## Run the end-to-end tests on Apache Kafka, whose brokers die (Java 17, Maven)
+	WAYBILL_ENGINES=real go test -count=1 -p 1 -timeout 20m $(TESTFLAGS) ./internal/cluster ./internal/e2e
+
+.PHONY: crash
+crash: kafka ## Kill stages and a broker under load by seeds (SEEDS="1 2 3"), check the ledger
+	WAYBILL_CRASH_SEEDS="$(SEEDS)" go test -count=1 -timeout 60m -v -run '^TestCrash$$' ./internal/e2e/crash
 
 .PHONY: simulate
 simulate: ## Run the long simulation (SCHEDULES=1000000)
@@ -114,6 +126,10 @@ bench-packages: ## Run the packages' benchmarks into docs/benchmarks/ (BENCHTIME
 	.ci/bench $(BENCHOUT) $(BENCHTIME)
 
 ##### Tools
+
+.PHONY: kafka
+kafka: # the jars of Apache Kafka, once, into the cache
+	.ci/kafka/cluster fetch
 
 # install-tool PACKAGE@VERSION builds into the folder of the target.
 define install-tool

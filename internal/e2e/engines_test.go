@@ -15,10 +15,10 @@ import (
 	"waybill/internal/cluster"
 )
 
-// real says that the tests run on engines as an operator has them: Apache
+// onRealEngines says that the tests run on engines as an operator has them: Apache
 // Kafka, and Postgres and ClickHouse as processes of their own. Otherwise they
 // run on the embedded ones of app.Dev.
-func real() bool { return os.Getenv("WAYBILL_ENGINES") == "real" }
+func onRealEngines() bool { return os.Getenv("WAYBILL_ENGINES") == "real" }
 
 // engines are processes that a test has started, and may kill.
 type engines struct {

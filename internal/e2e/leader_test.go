@@ -17,7 +17,7 @@ const leaderAway = 20 * time.Second
 // -9 under load and comes back. Another one leads; Waybill drops no connection
 // and loses nothing that it accepted.
 func TestLeaderKilled(t *testing.T) {
-	if !real() {
+	if !onRealEngines() {
 		t.Skip("the embedded broker is one: make test-engines runs this; TestPartitionAway fails one partition with a seam")
 	}
 	cfg := configOf(t, 3)

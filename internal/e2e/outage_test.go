@@ -89,7 +89,7 @@ func outageUser(n int) string { return fmt.Sprintf("user-%d", n%outageUsers) }
 func outageConfig(t *testing.T) (setup, time.Duration) {
 	t.Helper()
 	cfg := config(t)
-	if real() {
+	if onRealEngines() {
 		return cfg, time.Minute
 	}
 	k, err := startEmbeddedBroker(t.Context(), t, filepath.Join(cfg.Dir, "kafka"))

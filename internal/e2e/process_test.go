@@ -30,7 +30,10 @@ type process struct {
 // startProcess returns when the process has said its line. ctx bounds the wait.
 func startProcess(ctx context.Context, command ...string) (*process, error) {
 	p := &process{command: command}
-	return p, p.again(ctx)
+	if err := p.again(ctx); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // again starts the process that was killed once more.

@@ -55,7 +55,7 @@ func configOf(t testing.TB, brokers int) setup {
 		Lease: 3 * time.Second, Session: 6 * time.Second, Drain: time.Second,
 		Settings: settings(), Host: "test", Log: logger(t),
 	}}
-	if real() {
+	if onRealEngines() {
 		s.engines = startEngines(t, s.Dir, brokers)
 		s.External = s.engines.addresses
 	}
