@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"time"
 
 	"waybill/internal/app"
@@ -29,21 +27,35 @@ type loadCmd struct {
 
 // loadTarget says what is measured and how.
 type loadTarget struct {
-	Spawn bool   `help:"Start a Waybill of its own in a fresh directory, and end it."`
+	Spawn bool     `help:"Start a Waybill of its own in a fresh directory, and end it."`
+	Gates int      `help:"With --spawn: so many gates." default:"1"`
+	Sync  bool     `help:"With --spawn: fsync on each append."`
+	Kafka []string `help:"With --spawn: brokers in place of the embedded one." placeholder:"HOST:PORT"`
+	Split bool     `help:"With --spawn: each stage and each engine is a process."`
+
 	Dir   string `help:"Directory of the running dev: its keys." default:".waybill" type:"path" env:"WAYBILL_DIR"`
 
-	Gate    string `help:"Where devices connect." default:"127.0.0.1:7400" env:"WAYBILL_GATE"`
-	To      string `help:"The push API." default:"http://127.0.0.1:7480" env:"WAYBILL_PUSH_API"`
-	Console string `help:"The console, asked whether every push has an outcome; empty: it is not asked." default:"http://127.0.0.1:7490" env:"WAYBILL_CONSOLE_URL"`
-	Metrics string `help:"Private address of the gate's process." default:"127.0.0.1:7499" env:"WAYBILL_METRICS"`
-	PID     []int  `help:"Processes whose CPU seconds count, with their children." name:"pid"`
+	Gate    []string `help:"Where devices connect; they take turns." default:"127.0.0.1:7400" env:"WAYBILL_GATE"`
+	To      string   `help:"The push API." default:"http://127.0.0.1:7480" env:"WAYBILL_PUSH_API"`
+	Console string   `help:"The console, asked whether every push has an outcome; empty: it is not asked." default:"http://127.0.0.1:7490" env:"WAYBILL_CONSOLE_URL"`
+	Metrics string   `help:"Private address of the gate's process." default:"127.0.0.1:7499" env:"WAYBILL_METRICS"`
+	PID     []int    `help:"Processes whose CPU seconds count, with their children." name:"pid"`
 
 	Devices  int           `help:"Devices, each of a user of its own." default:"1000"`
 	Body     int           `help:"Bytes of a message." default:"200"`
 	Duration time.Duration `help:"Measured part of each run." default:"8s"`
 	Warmup   time.Duration `help:"What is not measured before." default:"2s"`
 	Runs     int           `help:"Runs; the result is their median." default:"3"`
+	Echo     bool          `help:"Measure a bare echo server first: the machine's own speed at this hour."`
 	JSON     bool          `help:"Print JSON instead of text." name:"json"`
+}
+
+// spawn starts the kind of Waybill that the flags ask for.
+func (t *loadTarget) spawn(ctx context.Context) (load.Target, func() error, error) {
+	if t.Split {
+		return spawnSplit(ctx, load.SplitOptions{})
+	}
+	return spawnDev(ctx, load.DevOptions{Gates: t.Gates, Sync: t.Sync, Kafka: t.Kafka})
 }
 
 // config for the running Waybill, or for one that is started; the last result
@@ -55,7 +67,7 @@ func (t *loadTarget) config(ctx context.Context, log *slog.Logger) (load.Config,
 	cfg := load.Defaults()
 	cfg.Devices, cfg.Body, cfg.Duration, cfg.Warmup, cfg.Log = t.Devices, t.Body, t.Duration, t.Warmup, log
 	if t.Spawn {
-		target, stop, err := spawnDev(ctx)
+		target, stop, err := t.spawn(ctx)
 		cfg.Target = target
 		return cfg, stop, err
 	}
@@ -63,7 +75,7 @@ func (t *loadTarget) config(ctx context.Context, log *slog.Logger) (load.Config,
 	if err != nil {
 		return cfg, nil, fmt.Errorf("no --spawn and no dev directory: %w", err)
 	}
-	cfg.Target = load.Target{Gate: t.Gate, Metrics: t.Metrics, Key: a.APIKey, Token: a.Token, PIDs: t.PID}
+	cfg.Target = load.Target{Gates: t.Gate, Metrics: t.Metrics, Key: a.APIKey, Token: a.Token, PIDs: t.PID}
 	if cfg.API, err = hostOf(t.To); err == nil && t.Console != "" {
 		cfg.Console, err = hostOf(t.Console)
 	}
@@ -91,7 +103,16 @@ func (t *loadTarget) repeat(ctx context.Context, log *slog.Logger, name string, 
 		return err
 	}
 	defer s.Close()
+	var echo *load.Run
+	if t.Echo {
+		measured, err := load.MeasureEcho(ctx, spawnEcho)
+		if err != nil {
+			return err
+		}
+		echo = &measured
+	}
 	r := load.Repeat(name, t.Runs, func() (load.Run, error) { return run(s, ctx) })
+	r.Echo = echo
 	write := r.WriteText
 	if t.JSON {
 		write = r.WriteJSON
@@ -117,6 +138,21 @@ func (c *loadPushCmd) Run(ctx context.Context, log *slog.Logger) error {
 	return c.repeat(ctx, log, "push", func(cfg *load.Config) {
 		cfg.Outstanding, cfg.Batch, cfg.Stream, cfg.Rate, cfg.Callers, cfg.Probe = c.Outstanding, c.Batch, c.Stream, c.Rate, c.Callers, c.Probe
 	}, (*load.Session).Push)
+}
+
+// Help explains the figures.
+func (*loadPushCmd) Help() string {
+	return `One process is the devices and the app-server at once, so that one clock times a message from the call to the device.
+
+The closed loop (the default) keeps --outstanding pushes on their way: one that arrives makes room for the next. It says how many a second go through. The open loop (--rate) calls at a steady rate whatever the answers do; latency counts from the time for which a call was meant. It says how fast a push is.
+
+A run is whole when every accepted push has arrived once and has an outcome in the console's funnel; else the command fails, and says what is missing. What the generator itself was late is said beside the latencies, which contain it.
+
+  waybill load push --spawn --batch 10                 closed loop on a fresh Waybill
+  waybill load push --spawn --stream --probe --echo    how soon can a hop be looked up; the machine's own speed
+  waybill load push --spawn --batch 1 --rate 1000      open loop
+  waybill load push --spawn --split --stream           each stage a process
+  waybill load push --pid $(pgrep -f 'waybill dev')    a Waybill that runs in .waybill, and its CPU seconds`
 }
 
 type loadUplinksCmd struct {
@@ -159,36 +195,6 @@ func (c *loadIdleCmd) Run(ctx context.Context, log *slog.Logger) (err error) {
 	return nil
 }
 
-type loadBenchCmd struct {
-	Out      string        `help:"The page." default:"docs/benchmarks/push.md" type:"path"`
-	Command  string        `help:"How the page says it was made." default:"make bench"`
-	Runs     int           `help:"Runs of each case." default:"3"`
-	Duration time.Duration `help:"Measured part of each run." default:"8s"`
-	Idle     int           `help:"Idle connections; 0 leaves the case out." default:"15000"`
-}
-
-// Run runs the suite and writes its page.
-func (c *loadBenchCmd) Run(ctx context.Context) error {
-	runtime.GOMAXPROCS(runtime.NumCPU() + 2)
-	suite := load.Suite{Dev: spawnDev, Gate: spawnGate, Echo: spawnEcho, Say: say, Runs: c.Runs, Duration: c.Duration, Idle: c.Idle}
-	report, err := suite.Run(ctx)
-	if err != nil {
-		return err
-	}
-	report.Command = c.Command
-	f, err := os.Create(c.Out)
-	if err != nil {
-		return fmt.Errorf("write the page: %w", err)
-	}
-	if err := errors.Join(report.WriteMarkdown(f), f.Close()); err != nil {
-		return fmt.Errorf("write the page: %w", err)
-	}
-	if len(report.Errors) > 0 {
-		return fmt.Errorf("%d runs are not whole; see %s", len(report.Errors), c.Out)
-	}
-	return nil
-}
-
 type loadEchoCmd struct{}
 
 // Run echoes until it is told to stop.
@@ -199,78 +205,4 @@ func (*loadEchoCmd) Run(ctx context.Context) error {
 	}
 	fmt.Println("echo", ln.Addr())
 	return load.ServeEcho(ctx, ln)
-}
-
-// spawnEcho starts the yardstick.
-func spawnEcho(ctx context.Context) (t load.Target, stop func() error, err error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return t, nil, fmt.Errorf("find this program: %w", err)
-	}
-	child, line, err := load.StartChild(ctx, "echo ", exe, "load", "echo")
-	if err != nil {
-		return t, nil, err
-	}
-	return load.Target{Gate: line[len("echo "):], PIDs: []int{child.PID()}}, child.Stop, nil
-}
-
-// spawnDev starts a Waybill in a directory that goes with it.
-func spawnDev(ctx context.Context) (t load.Target, stop func() error, err error) {
-	dir, err := os.MkdirTemp("", "waybill-load-")
-	if err != nil {
-		return t, nil, fmt.Errorf("make a directory: %w", err)
-	}
-	t, child, err := startDev(ctx, dir)
-	if err != nil {
-		return t, nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	return t, func() error { return errors.Join(child.Stop(), os.RemoveAll(dir)) }, nil
-}
-
-func startDev(ctx context.Context, dir string) (t load.Target, child *load.Child, err error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return t, nil, fmt.Errorf("find this program: %w", err)
-	}
-	at, err := load.FreePorts(5)
-	if err != nil {
-		return t, nil, err
-	}
-	child, _, err = load.StartChild(ctx, "Waybill is up", exe, "--log-level", "warn", "dev", "--dir", dir,
-		"--gates", at[0], "--ingest", at[1], "--console", at[2], "--metrics", at[3], "--broker", at[4])
-	if err != nil {
-		return t, nil, err
-	}
-	a, err := app.LoadDevApp(filepath.Join(dir, "app.json"))
-	if err != nil {
-		return t, nil, errors.Join(err, child.Stop())
-	}
-	return load.Target{
-		Gate: at[0], API: at[1], Console: at[2], Metrics: at[3], Key: a.APIKey, Token: a.Token, PIDs: []int{child.PID()},
-		Dir: dir, Broker: at[4],
-	}, child, nil
-}
-
-// spawnGate starts a second gate beside a spawned Waybill.
-func spawnGate(ctx context.Context, beside load.Target) (t load.Target, stop func() error, err error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return t, nil, fmt.Errorf("find this program: %w", err)
-	}
-	key, err := os.ReadFile(filepath.Join(beside.Dir, "cluster.key"))
-	if err != nil {
-		return t, nil, fmt.Errorf("read cluster key: %w", err)
-	}
-	at, err := load.FreePorts(2)
-	if err != nil {
-		return t, nil, err
-	}
-	child, err := load.StartReady(ctx, at[0], exe, "--log-level", "warn", "gate", "--number", strconv.Itoa(2), "--kafka", beside.Broker,
-		"--cluster-key", hex.EncodeToString(key), "--listen", at[0], "--metrics", at[1])
-	if err != nil {
-		return t, nil, err
-	}
-	t = beside
-	t.Gate, t.Metrics, t.PIDs = at[0], at[1], []int{child.PID()}
-	return t, child.Stop, nil
 }

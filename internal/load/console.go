@@ -11,13 +11,9 @@ import (
 	"time"
 )
 
-const (
-	// askEvery is the pause between two questions to the console: rare enough
-	// not to be load itself.
-	askEvery = 50 * time.Millisecond
-	// probeEvery is the pause between two probes.
-	probeEvery = 100 * time.Millisecond
-)
+// askEvery is the pause between two questions to the console: rare enough not
+// to be load itself.
+const askEvery = 50 * time.Millisecond
 
 // get asks an address that answers in JSON.
 func get(ctx context.Context, u string, into any) error {
@@ -83,52 +79,4 @@ func (s *Session) askFunnel(ctx context.Context, label string, since time.Time) 
 		f.ended += e.Count
 	}
 	return f, err
-}
-
-// probe pushes now and then and looks until the push's first hop is found; the
-// times from 202 to then, in milliseconds.
-func (s *Session) probe(ctx context.Context) (delays []float64, err error) {
-	c, err := newCaller(ctx, s.cfg.API, s.cfg.Key)
-	if err != nil {
-		return nil, err
-	}
-	defer c.close()
-	body := newTemplate(0, s.fleet.users()[:1], "probe", s.cfg.Body).append(nil, 0, 0)
-	for ctx.Err() == nil {
-		d, err := s.probeOnce(ctx, c, body)
-		if ctx.Err() != nil {
-			break
-		}
-		if err != nil {
-			return delays, err
-		}
-		delays = append(delays, float64(d)/float64(time.Millisecond))
-		_ = sleep(ctx, probeEvery) // its end ends the loop
-	}
-	return delays, nil
-}
-
-func (s *Session) probeOnce(ctx context.Context, c *caller, body []byte) (time.Duration, error) {
-	status, answer, err := c.call(body)
-	if err != nil {
-		return 0, err
-	}
-	var push struct {
-		TraceID string `json:"trace_id"`
-	}
-	if err := json.Unmarshal(answer, &push); err != nil || status != http.StatusAccepted {
-		return 0, fmt.Errorf("push a probe: the push API answered %d: %s", status, answer)
-	}
-	accepted := time.Now()
-	for {
-		var found json.RawMessage
-		err := get(ctx, "http://"+s.cfg.Console+"/v1/traces/"+push.TraceID, &found)
-		if err == nil && bytes.Contains(found, []byte(`"pushed"`)) {
-			return time.Since(accepted), nil
-		}
-		if time.Since(accepted) > patience || ctx.Err() != nil {
-			return 0, fmt.Errorf("look for the probe %s: %w", push.TraceID, err)
-		}
-		_ = sleep(ctx, askEvery/2)
-	}
 }

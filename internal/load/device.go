@@ -20,6 +20,7 @@ type device struct {
 	f      *fleet
 	user   string
 	name   string
+	gate   string // host:port
 	sock   *sock  // nil while it is away
 	out    []byte // frames of the call at work
 	ackDue bool
@@ -165,7 +166,7 @@ func (d *device) resumed(now int64, position uint64, gap *schemas.Gap) {
 	}
 	d.ackDue = true
 	if !d.up {
-		d.up = true
+		d.up, d.f.lastUp = true, now
 		d.holdUplinks(now)
 		d.f.up.Add(1)
 	}

@@ -238,10 +238,10 @@ func (f *fake) handleFunnel(w http.ResponseWriter, _ *http.Request) {
 func (f *fake) config() Config {
 	cfg := Defaults()
 	cfg.Target = Target{
-		Gate: f.gate.Addr().String(), API: f.api.Listener.Addr().String(), Console: f.api.Listener.Addr().String(), Key: "key",
+		Gates: []string{f.gate.Addr().String()}, API: f.api.Listener.Addr().String(), Console: f.api.Listener.Addr().String(), Key: "key",
 		Token: func(user, _ string) (string, error) { return "token of " + user, nil },
 	}
 	cfg.Devices, cfg.Outstanding, cfg.Batch = 20, 40, 4
-	cfg.Warmup, cfg.Duration = 20*time.Millisecond, 100*time.Millisecond
+	cfg.Warmup, cfg.Duration = 20*time.Millisecond, 200*time.Millisecond
 	return cfg
 }

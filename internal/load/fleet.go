@@ -24,7 +24,7 @@ const (
 
 // fleetConfig says whose devices they are and where they connect.
 type fleetConfig struct {
-	Gate   string // host:port
+	Gates  []string // host:port each
 	Token  func(user, device string) (string, error)
 	Prefix string // of the users' names
 	Size   int    // devices, each of a user of its own
@@ -49,6 +49,7 @@ type fleet struct {
 	freed          int      // messages that arrived in this round
 	parked         bool     // nobody reconnects
 	lastPush       int64    // when the newest message came, nanoseconds since 1970
+	lastUp         int64    // when the newest resumed came
 	from           int64    // latencies count from here; 0 = from each message's own time
 	uplinksRefused uint64
 	uplinkBody     []byte
@@ -74,7 +75,7 @@ func newFleet(cfg fleetConfig) (*fleet, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	f := &fleet{cfg: cfg, poller: p, stop: stop, done: make(chan struct{})}
 	for i := range cfg.Size {
-		d := &device{f: f, user: fmt.Sprintf("%s-%d", cfg.Prefix, i), name: "phone"}
+		d := &device{f: f, user: fmt.Sprintf("%s-%d", cfg.Prefix, i), name: "phone", gate: cfg.Gates[i%len(cfg.Gates)]}
 		_, _ = rand.Read(d.install[:]) // never fails (crypto/rand)
 		f.devices = append(f.devices, d)
 	}
@@ -124,7 +125,7 @@ func (f *fleet) connect(ctx context.Context, from, to int) error {
 
 // enter connects one device that is away and says hello.
 func (f *fleet) enter(ctx context.Context, d *device) error {
-	fd, err := dial(ctx, f.cfg.Gate)
+	fd, err := dial(ctx, d.gate)
 	if err != nil {
 		return err
 	}

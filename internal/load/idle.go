@@ -107,3 +107,42 @@ func collect(ctx context.Context, private string) (int64, error) {
 	}
 	return sum, nil
 }
+
+// Connections of the suite's own measurement.
+const (
+	idleFrom = 2_000
+	idleTo   = 15_000
+)
+
+func runIdle(ctx context.Context, s *Suite, e *Entry) (err error) {
+	target, stop, err := dev(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = joinStop(err, stop) }()
+	gate, stopGate, err := s.Start.Gate(ctx, target)
+	if err != nil {
+		return err
+	}
+	defer func() { err = joinStop(err, stopGate) }()
+	cfg := s.config(gate)
+	cfg.Devices = idleTo
+	i, err := MeasureIdle(ctx, cfg, idleFrom)
+	if err != nil {
+		return err
+	}
+	e.Idle = &i
+	return nil
+}
+
+func idleFigures(e *Entry) []Figure {
+	i := Idle{From: idleFrom, To: idleTo}
+	if e.Idle != nil {
+		i = *e.Idle
+	}
+	return []Figure{
+		{"idle.pss", "memory of the process (PSS) for each, from 2,000 to 15,000", "bytes", i.PSSEach, Goal{AtMost: 1500}},
+		{"idle.heap", "… of it Go heap and stacks in use", "bytes", i.HeapEach, Goal{}},
+		{"idle.logins", "logins on the way there", "1/s", i.LoginRate, Goal{}},
+	}
+}

@@ -15,9 +15,10 @@ const (
 )
 
 // pace says when calls are due: the time that each was meant for, never the
-// time at which somebody got round to it. It sleeps in the kernel, because the
+// time at which somebody got round to it. It closes due at the end. It sleeps in the kernel, because the
 // runtime's timers are a millisecond coarse while a process idles.
 func pace(ctx context.Context, every time.Duration, due chan<- int64) {
+	defer close(due)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, fineSlack, 0, 0, 0) // without it calls are a little later

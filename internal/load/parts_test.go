@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -165,18 +164,4 @@ func TestProcesses(t *testing.T) {
 		}
 	}
 	t.Error("this process is not among its parent's children")
-}
-
-func TestMarkdown(t *testing.T) {
-	r := Report{Command: "make bench", Machine: ReadMachine(), Idle: &Idle{From: 1, To: 2, PSSEach: 1234}, Errors: []string{"a\nb"}}
-	r.Cases = []Case{{Result: Result{Name: "closed", Median: Run{Rate: 15_000.4, CPU: map[string]float64{"dev": .5}}}, Echo: Run{Rate: 60_000}}}
-	var b strings.Builder
-	if err := r.WriteMarkdown(&b); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"| closed | 15,000 | 0.250 |", "| closed | 0.500 |", "(PSS) | 1,234 |", "- a b\n", "`make bench`"} {
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("the page lacks %q:\n%s", want, b.String())
-		}
-	}
 }

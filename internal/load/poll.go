@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -17,6 +18,9 @@ import (
 const (
 	// readSize takes a window of pushes to one device in one read.
 	readSize = 64 << 10
+	// atOnce: a wait that was shorter found what had come while the poller served
+	// the round before.
+	atOnce = 20 * time.Microsecond
 	// tickEvery is how often a poller looks at timers: heartbeats, retries.
 	tickEvery = 200 * time.Millisecond
 )
@@ -33,7 +37,8 @@ type handler interface {
 
 // poller waits for many sockets with one thread.
 type poller struct {
-	epoll, event int         // descriptors; event wakes the poller for todo
+	epoll, event int // descriptors; event wakes the poller for todo
+	lag          *readLag
 	tick         func(int64) // called every tickEvery
 	round        func()      // called after each round of events
 
@@ -66,7 +71,7 @@ func newPoller() (*poller, error) {
 	}
 	p := &poller{
 		epoll: epoll, event: event, socks: make(map[int]*sock), buf: make([]byte, readSize),
-		tick: func(int64) {}, round: func() {},
+		lag: newReadLag(), tick: func(int64) {}, round: func() {},
 	}
 	if err := p.control(unix.EPOLL_CTL_ADD, event, unix.EPOLLIN); err != nil {
 		p.close()
@@ -106,18 +111,29 @@ func (p *poller) wake() {
 func (p *poller) run(ctx context.Context) error {
 	defer p.close()
 	defer context.AfterFunc(ctx, func() { p.do(func() {}) })()
+	// A thread of its own, so that the kernel can say how long it waited.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	p.lag.tid.Store(int64(unix.Gettid()))
 	events := make([]unix.EpollEvent, 512)
-	var ticked int64
+	var began, ticked int64 // of the newest round; the newest tick
 	for ctx.Err() == nil {
+		asked := time.Now().UnixNano()
 		n, err := unix.EpollWait(p.epoll, events, int(tickEvery/time.Millisecond))
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("wait for sockets: %w", err)
+		}
+		since := began
+		if began = time.Now().UnixNano(); began-asked > int64(atOnce) {
+			since = began
 		}
 		for i := range events[:max(n, 0)] {
 			p.handle(events[i])
 		}
 		p.round()
-		if now := time.Now().UnixNano(); now-ticked >= int64(tickEvery) {
+		now := time.Now().UnixNano()
+		p.lag.round(since, now, n)
+		if now-ticked >= int64(tickEvery) {
 			ticked = now
 			p.tick(now)
 		}

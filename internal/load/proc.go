@@ -25,6 +25,7 @@ type processes struct{ roots []int }
 const (
 	self    = "load"
 	machine = "machine"
+	shell   = "bash" // of a script that only waits
 )
 
 // usage until now. A process that ended in between is left out.
@@ -34,8 +35,9 @@ func (p processes) usage() usage {
 		u[self] = s.seconds
 	}
 	for _, pid := range p.all() {
-		if s, err := readStat(pid); err == nil {
-			u[role(pid)] += s.seconds
+		s, err := readStat(pid)
+		if name := role(pid); err == nil && name != shell {
+			u[name] += s.seconds
 		}
 	}
 	return u
@@ -123,18 +125,36 @@ func role(pid int) string {
 	}
 	args := strings.Split(strings.Trim(string(b), "\x00"), "\x00")
 	name, _, _ := strings.Cut(filepath.Base(args[0]), ":")
+	if name == "java" {
+		return "kafka" // the only one here
+	}
 	if name, _, _ = strings.Cut(name, " "); name != "waybill" || len(args) < 2 {
 		return name
 	}
 	if i := slices.Index(args, "engine"); i > 0 && len(args) > i+1 {
 		return args[i+1]
 	}
-	for _, stage := range []string{"dev", "gate", "load"} {
+	if i := slices.Index(args, "--only"); i > 0 && len(args) > i+1 && slices.Contains(args, "projector") {
+		return args[i+1] + " projector"
+	}
+	for _, stage := range []string{"dev", "gate", "ingest", "delivery", "projector", "console", "load"} {
 		if slices.Contains(args, stage) {
 			return stage
 		}
 	}
 	return args[1]
+}
+
+// memory is the PSS of processes by their role, in bytes, without the
+// generator's own.
+func (p processes) memory() map[string]int64 {
+	m := map[string]int64{}
+	for _, pid := range p.all() {
+		if v, err := pss(pid); err == nil {
+			m[role(pid)] += v
+		}
+	}
+	return m
 }
 
 // pss is the memory of a process in bytes, shared pages split among sharers.

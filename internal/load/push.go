@@ -21,12 +21,13 @@ type pushes struct {
 	ledger   *ledger
 	meter    *meter
 	window   *window // closed loop only
+	late     *late   // open loop only
 	template *template
 }
 
 func (s *Session) newPushes() *pushes {
 	run := rand.Uint64()
-	p := &pushes{cfg: &s.cfg, label: fmt.Sprintf("load-%08x", uint32(run)), ledger: &ledger{run: run}, meter: newMeter()}
+	p := &pushes{cfg: &s.cfg, label: fmt.Sprintf("load-%08x", uint32(run)), ledger: &ledger{run: run}, meter: newMeter(), late: newLate()}
 	p.template = newTemplate(run, s.fleet.users(), p.label, s.cfg.Body)
 	if s.cfg.Rate == 0 {
 		p.window = newWindow(s.cfg.Outstanding)
@@ -42,43 +43,58 @@ func (s *Session) Push(ctx context.Context) (Run, error) {
 	p := s.newPushes()
 	s.fleet.begin(&traffic{ledger: p.ledger, meter: p.meter, window: p.window})
 	defer s.fleet.begin(nil)
-	run, err := s.drive(ctx, p)
+	probes := s.newProber()
+	run, err := s.drive(ctx, p, probes)
 	if err != nil {
+		probes.abandon()
 		return run, err
 	}
+	err = s.settle(ctx, p, &run, began)
+	if s.cfg.Probe {
+		err = errors.Join(err, probes.wait(&run))
+	}
+	return run, err
+}
+
+// settle waits until everything has arrived and has an outcome.
+func (s *Session) settle(ctx context.Context, p *pushes, run *Run, began time.Time) (err error) {
 	stopped := time.Now()
 	waiting, cancel := withPatience(ctx)
 	defer cancel()
 	arrived := poll(waiting, p.ledger.here)
 	run.Drain = time.Since(stopped).Seconds()
 	run.Accepted, run.Refused, run.Unknown = p.ledger.accepted.Load(), p.ledger.refused.Load(), p.ledger.unknown.Load()
-	s.fleet.ask(func() { err = p.ledger.check() })
+	// Those that were meant for the measured part and came after it count too.
+	s.fleet.ask(func() { err, run.Latency = p.ledger.check(), p.meter.latency() })
+	run.Own.SendP99, run.Unsent = p.late.p99(), p.late.unsent.Load()
+	if run.Unsent > 0 {
+		err = errors.Join(err, fmt.Errorf("%d calls were due and never made: the rate was not kept, and the latencies leave them out", run.Unsent))
+	}
 	if arrived == nil && s.cfg.Console != "" {
 		err = errors.Join(err, s.awaitFunnel(ctx, p, began))
 		run.Traced = time.Since(stopped).Seconds()
 	}
-	return run, err
+	return err
 }
 
 // drive lets the drivers work for the warm-up and the measured part.
-func (s *Session) drive(ctx context.Context, p *pushes) (Run, error) {
+func (s *Session) drive(ctx context.Context, p *pushes, probes *prober) (Run, error) {
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	g, working := errgroup.WithContext(working)
 	p.start(working, g)
-	var delays []float64
 	if s.cfg.Probe {
-		g.Go(func() (err error) { delays, err = s.probe(working); return err })
+		probes.start(working)
 	}
 	run, err := s.measure(working, p.meter)
 	stop()
+	p.late.giveUp.Store(time.Now().Add(patience).UnixNano())
 	if p.window != nil {
 		p.window.close()
 	}
 	if failed := g.Wait(); failed != nil {
 		return run, failed
 	}
-	run.Visible = latencyOf(delays)
 	return run, err
 }
 
@@ -92,7 +108,7 @@ func (p *pushes) start(ctx context.Context, g *errgroup.Group) {
 			return nil
 		})
 		for range min(p.cfg.Callers, mostCallers) {
-			g.Go(func() error { return p.openLoop(ctx, due) })
+			g.Go(func() error { return p.openLoop(context.WithoutCancel(ctx), due) })
 		}
 	case p.cfg.Stream:
 		for range streams {
@@ -131,7 +147,8 @@ func (p *pushes) closedLoop(ctx context.Context) error {
 	return nil
 }
 
-// openLoop calls when a call is due, however late that is.
+// openLoop calls when a call is due, however late that is, until the last one
+// that was due has been made: those that wait longest must not be left out.
 func (p *pushes) openLoop(ctx context.Context, due <-chan int64) error {
 	c, err := newCaller(ctx, p.cfg.API, p.cfg.Key)
 	if err != nil {
@@ -139,16 +156,15 @@ func (p *pushes) openLoop(ctx context.Context, due <-chan int64) error {
 	}
 	defer c.close()
 	var body []byte
-	for {
-		select {
-		case at := <-due:
-			if _, err := p.call(c, &body, p.cfg.Batch, at); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return nil
+	for at := range due {
+		if !p.late.record(at, time.Now().UnixNano()) {
+			continue
+		}
+		if _, err := p.call(c, &body, p.cfg.Batch, at); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // call makes one call of n pushes and enters the answer into the ledger.

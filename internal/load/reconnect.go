@@ -11,8 +11,8 @@ import (
 const awayFor = 2 * time.Second
 
 // Reconnect lets every device go, pushes once to each, then lets all come back
-// at once. Drain is the time until the last one has its push; the latency is
-// counted from the same moment.
+// at once. Drain is the time until the last one has its push and has been told
+// that this was all; the latency of each push is counted from the same moment.
 func (s *Session) Reconnect(ctx context.Context) (Run, error) {
 	s.fleet.park()
 	if err := sleep(ctx, awayFor); err != nil {
@@ -29,6 +29,7 @@ func (s *Session) Reconnect(ctx context.Context) (Run, error) {
 
 // comeBack times the storm.
 func (s *Session) comeBack(ctx context.Context, p *pushes) (run Run, err error) {
+	s.fleet.poller.lag.begin()
 	before, began := s.procs.usage(), time.Now()
 	s.fleet.stampFrom(began)
 	p.meter.measure(began, patience)
@@ -41,12 +42,14 @@ func (s *Session) comeBack(ctx context.Context, p *pushes) (run Run, err error) 
 	run.Seconds = time.Since(began).Seconds()
 	used := s.procs.usage().since(before)
 	run.Others = used.others(run.Seconds)
+	run.Own = s.fleet.poller.lag.end(run.Seconds)
 	s.fleet.ask(func() {
 		run.Messages, run.Latency = p.meter.count, p.meter.latency()
-		run.Drain = time.Duration(s.fleet.lastPush - began.UnixNano()).Seconds()
+		run.Drain = time.Duration(max(s.fleet.lastPush, s.fleet.lastUp) - began.UnixNano()).Seconds()
 		err = p.ledger.check()
 	})
 	run.Rate = float64(run.Messages) / run.Drain
+	run.CPUSeconds = used
 	run.CPU = used.per10k(float64(run.Messages))
 	run.Accepted = p.ledger.accepted.Load()
 	if arrived != nil {

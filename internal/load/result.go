@@ -25,15 +25,20 @@ type Run struct {
 	Rate     float64            `json:"rate"` // messages a second
 	Latency  Latency            `json:"latency"`
 	CPU      map[string]float64 `json:"cpu_seconds_per_10k"` // by process
-	Others   float64            `json:"others"`              // share of the machine that somebody else used
-	Drain    float64            `json:"drain_seconds"`       // until all had arrived
-	Traced   float64            `json:"traced_seconds"`      // until the funnel had every outcome
-	Visible  *Latency           `json:"visible,omitempty"`   // from 202 to a hop that can be looked up
-	Accepted uint64             `json:"accepted"`
-	Refused  uint64             `json:"refused"`
-	Unknown  uint64             `json:"unknown"`
-	Repeats  int64              `json:"repeats"` // dropped by the devices' dedupe
-	Drops    int64              `json:"drops"`   // connections that ended unasked
+	// CPUSeconds is what each process used in the measured part.
+	CPUSeconds map[string]float64 `json:"cpu_seconds,omitempty"`
+	Own        Own                `json:"generator"`         // what the generator added
+	Others     float64            `json:"others"`            // share of the machine that somebody else used
+	Drain      float64            `json:"drain_seconds"`     // until all had arrived
+	Traced     float64            `json:"traced_seconds"`    // until the funnel had every outcome
+	Visible    *Latency           `json:"visible,omitempty"` // from a hop's happening until a lookup found it
+	Probes     int                `json:"probes,omitempty"`  // hops that Visible is of
+	Accepted   uint64             `json:"accepted"`
+	Refused    uint64             `json:"refused"`
+	Unknown    uint64             `json:"unknown"`
+	Repeats    int64              `json:"repeats"`          // dropped by the devices' dedupe
+	Drops      int64              `json:"drops"`            // connections that ended unasked
+	Unsent     int64              `json:"unsent,omitempty"` // calls of an open loop that were due and never made
 }
 
 // Result is several runs of one case; Median takes each figure's median.
@@ -41,6 +46,7 @@ type Result struct {
 	Name   string   `json:"name"`
 	Runs   []Run    `json:"runs"`
 	Median Run      `json:"median"`
+	Echo   *Run     `json:"echo,omitempty"` // the yardstick, if it was measured
 	Errors []string `json:"errors,omitempty"`
 }
 
@@ -80,6 +86,12 @@ func median(runs []Run) (m Run) {
 		P999: of(func(r *Run) float64 { return r.Latency.P999 }),
 		Max:  of(func(r *Run) float64 { return r.Latency.Max }),
 	}
+	m.Own = Own{
+		SendP99: of(func(r *Run) float64 { return r.Own.SendP99 }),
+		ReadP99: of(func(r *Run) float64 { return r.Own.ReadP99 }),
+		Waited:  of(func(r *Run) float64 { return r.Own.Waited }),
+	}
+	m.Visible = medianVisible(runs)
 	m.Others = of(func(r *Run) float64 { return r.Others })
 	m.Drain = of(func(r *Run) float64 { return r.Drain })
 	m.Traced = of(func(r *Run) float64 { return r.Traced })
@@ -88,6 +100,20 @@ func median(runs []Run) (m Run) {
 		m.CPU[role] = of(func(r *Run) float64 { return r.CPU[role] })
 	}
 	return m
+}
+
+// medianVisible of the runs that probed; nil if none did.
+func medianVisible(runs []Run) *Latency {
+	var p50, p99, p999, most []float64
+	for _, r := range runs {
+		if v := r.Visible; v != nil {
+			p50, p99, p999, most = append(p50, v.P50), append(p99, v.P99), append(p999, v.P999), append(most, v.Max)
+		}
+	}
+	if len(p50) == 0 {
+		return nil
+	}
+	return &Latency{P50: middle(p50), P99: middle(p99), P999: middle(p999), Max: middle(most)}
 }
 
 func middle(v []float64) float64 {
@@ -118,6 +144,9 @@ func (r Result) WriteText(w io.Writer) error {
 	if len(r.Runs) > 1 {
 		fmt.Fprintf(&b, "  median  %s\n", r.Median.line())
 	}
+	if r.Echo != nil && r.Echo.Rate > 0 {
+		fmt.Fprintf(&b, "  echo    %8.0f/s: the median is %.3f of it\n", r.Echo.Rate, r.Median.Rate/r.Echo.Rate)
+	}
 	for _, e := range r.Errors {
 		fmt.Fprintf(&b, "  ERROR   %s\n", e)
 	}
@@ -132,17 +161,23 @@ func (r Result) WriteJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
+// tellLag is from how many milliseconds on the generator's own share is told.
+const tellLag = .5
+
 func (r Run) line() string {
 	s := fmt.Sprintf("%8.0f/s  p50 %.2f  p99 %.2f  p99.9 %.2f  max %.2f ms  CPU s/10k %s", r.Rate,
 		r.Latency.P50, r.Latency.P99, r.Latency.P999, r.Latency.Max, cpuText(r.CPU))
 	if r.Traced > 0 {
 		s += fmt.Sprintf("  arrived after %.2f s, traced after %.2f s", r.Drain, r.Traced)
 	}
+	if late := max(r.Own.SendP99, r.Own.ReadP99); late >= tellLag {
+		s += fmt.Sprintf("  of it by the generator p99 send %.2f read %.2f ms", r.Own.SendP99, r.Own.ReadP99)
+	}
 	if r.Others >= .05 {
 		s += fmt.Sprintf("  others used %.0f %% of the machine", 100*r.Others)
 	}
 	if r.Visible != nil {
-		s += fmt.Sprintf("  hop visible p50 %.0f p99 %.0f ms", r.Visible.P50, r.Visible.P99)
+		s += fmt.Sprintf("  hops found after p50 %.0f p99 %.0f ms", r.Visible.P50, r.Visible.P99)
 	}
 	for _, c := range []struct {
 		n    int64

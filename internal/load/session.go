@@ -9,11 +9,11 @@ import (
 
 // Target is the running Waybill.
 type Target struct {
-	Gate    string // host:port for devices
-	API     string // host:port of the push API
-	Console string // host:port of the read API; empty = the funnel is not asked
-	Metrics string // host:port of the private port; empty = none
-	Key     string // API key
+	Gates   []string // host:port for devices, which take turns
+	API     string   // host:port of the push API
+	Console string   // host:port of the read API; empty = the funnel is not asked
+	Metrics string   // host:port of the private port; empty = none
+	Key     string   // API key
 	Token   func(user, device string) (string, error)
 	PIDs    []int // processes whose CPU seconds count, with their children
 	// Of one that was started for the measurement: where its state and its
@@ -105,7 +105,10 @@ func open(cfg Config) (*Session, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	f, err := newFleet(fleetConfig{Gate: cfg.Gate, Token: cfg.Token, Prefix: "load", Size: cfg.Devices, Log: cfg.Log})
+	if len(cfg.Gates) == 0 {
+		return nil, errors.New("gates must be at least one address, host:port")
+	}
+	f, err := newFleet(fleetConfig{Gates: cfg.Gates, Token: cfg.Token, Prefix: "load", Size: cfg.Devices, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -118,6 +121,7 @@ func (s *Session) Close() { s.fleet.close() }
 // measure waits for the warm-up and the measured part while others work.
 func (s *Session) measure(ctx context.Context, m *meter) (Run, error) {
 	drops, repeats := s.fleet.drops.Load(), s.fleet.repeats.Load()
+	s.fleet.poller.lag.begin()
 	m.measure(time.Now().Add(s.cfg.Warmup), s.cfg.Duration)
 	if err := sleep(ctx, s.cfg.Warmup); err != nil {
 		return Run{}, err
@@ -131,7 +135,9 @@ func (s *Session) measure(ctx context.Context, m *meter) (Run, error) {
 	s.fleet.ask(func() { run.Messages, run.Latency = m.count, m.latency() })
 	run.Rate = float64(run.Messages) / run.Seconds
 	run.Others = used.others(seconds)
+	run.CPUSeconds = used
 	run.CPU = used.per10k(run.Rate * seconds)
+	run.Own = s.fleet.poller.lag.end(seconds)
 	run.Drops, run.Repeats = s.fleet.drops.Load()-drops, s.fleet.repeats.Load()-repeats
 	return run, nil
 }

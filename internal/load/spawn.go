@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -26,31 +27,50 @@ const (
 // Child is a process that this one started and ends.
 type Child struct {
 	cmd    *exec.Cmd
+	stdin  io.Closer    // open as long as the child may live
+	held   bool         // the end of stdin ends it, not a signal
 	stderr bytes.Buffer // written by the runtime until done is closed
 	done   chan struct{}
 	err    error // set before done is closed
+}
+
+// StartHeld starts a command that serves until its standard input ends, as
+// `waybill engine` does, and returns its first line.
+func StartHeld(ctx context.Context, env []string, command ...string) (*Child, string, error) {
+	c := newChild(command)
+	c.held = true
+	c.cmd.Env = append(os.Environ(), env...)
+	line, err := c.startAndRead(ctx, "")
+	return c, line, err
 }
 
 // StartChild starts command and returns when a line of its standard output
 // contains ready; the line is returned.
 func StartChild(ctx context.Context, ready string, command ...string) (*Child, string, error) {
 	c := newChild(command)
+	line, err := c.startAndRead(ctx, ready)
+	return c, line, err
+}
+
+// startAndRead starts the child and returns the line that contains ready. After
+// an error the child has ended.
+func (c *Child) startAndRead(ctx context.Context, ready string) (string, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return nil, "", fmt.Errorf("open pipe: %w", err)
+		return "", fmt.Errorf("open pipe: %w", err)
 	}
 	c.cmd.Stdout = w
 	err = c.start()
 	_ = w.Close()
 	if err != nil {
 		_ = r.Close()
-		return nil, "", err
+		return "", err
 	}
 	line, err := c.await(ctx, r, ready)
 	if err != nil {
-		return nil, "", c.failed(err)
+		return "", c.failed(err)
 	}
-	return c, line, nil
+	return line, nil
 }
 
 func newChild(command []string) *Child {
@@ -61,7 +81,10 @@ func newChild(command []string) *Child {
 	return c
 }
 
-func (c *Child) start() error {
+func (c *Child) start() (err error) {
+	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
+		return fmt.Errorf("open pipe: %w", err)
+	}
 	if err := c.cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", c.cmd.Path, err)
 	}
@@ -78,8 +101,8 @@ func (c *Child) failed(err error) error {
 var errEarly = errors.New("it ended before it was ready")
 
 // StartReady starts command, which says nothing when it is ready, and returns
-// when something accepts connections at the address.
-func StartReady(ctx context.Context, address string, command ...string) (*Child, error) {
+// when its private port at the address says so.
+func StartReady(ctx context.Context, private string, command ...string) (*Child, error) {
 	c := newChild(command)
 	if err := c.start(); err != nil {
 		return nil, err
@@ -87,9 +110,9 @@ func StartReady(ctx context.Context, address string, command ...string) (*Child,
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	for {
-		nc, err := net.Dial("tcp", address)
+		err := isReady(ctx, private)
 		if err == nil {
-			return c, nc.Close()
+			return c, nil
 		}
 		select {
 		case <-c.done:
@@ -99,6 +122,31 @@ func StartReady(ctx context.Context, address string, command ...string) (*Child,
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+func isReady(ctx context.Context, private string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+private+"/readyz", http.NoBody)
+	if err != nil {
+		return fmt.Errorf("make the call: %w", err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask whether it is ready: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if text, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)); resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s", bytes.TrimSpace(text))
+	}
+	return nil
+}
+
+// RunChild runs a command to its end.
+func RunChild(ctx context.Context, command ...string) error {
+	text, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("run %s: %w\n%s", strings.Join(command, " "), err, lastLines(string(text)))
+	}
+	return nil
 }
 
 // await reads until the line is there, and the rest in the background, so that
@@ -130,7 +178,11 @@ func (c *Child) PID() int { return c.cmd.Process.Pid }
 
 // Stop lets the child drain, kills it if it does not end, and waits for it.
 func (c *Child) Stop() error {
-	_ = c.cmd.Process.Signal(syscall.SIGTERM) // fails only when it has ended
+	if c.held {
+		_ = c.stdin.Close()
+	} else {
+		_ = c.cmd.Process.Signal(syscall.SIGTERM) // fails only when it has ended
+	}
 	select {
 	case <-c.done:
 	case <-time.After(stopPatience):

@@ -4,120 +4,98 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
-// Suite is the project's own set of cases: what `make bench` runs. It starts
-// what it measures, a fresh Waybill for each case, and ends it.
+// Suite is the project's own set of cases: what `make bench` runs.
 type Suite struct {
-	// Dev starts a Waybill; its last result ends it.
-	Dev func(context.Context) (Target, func() error, error)
-	// Gate starts one more gate, alone in its process, beside a Waybill.
-	Gate func(context.Context, Target) (Target, func() error, error)
-	// Echo starts the yardstick; the target has only Gate and PIDs.
-	Echo func(context.Context) (Target, func() error, error)
-	// Say is told in plain words what happens.
-	Say      func(string)
-	Runs     int
-	Duration time.Duration // of each run's measured part
-	Idle     int           // connections; 0 leaves the case out
+	Start    Starter
+	Say      func(string) // is told in plain words what happens
+	Runs     int          // of each case; the result is their median
+	Duration time.Duration
+	Only     []string // keys of cases; empty = all
+	Command  string   // how the page says it was made
 }
 
-// Report is what a suite found.
-type Report struct {
+// Entry is what was found for one case.
+type Entry struct {
+	Key     string    `json:"key"`
+	When    time.Time `json:"when"`
 	Command string    `json:"command"`
-	Began   time.Time `json:"began"`
+	Took    float64   `json:"took_seconds"` // the case, starts and stops included
 	Machine Machine   `json:"machine"`
-	Cases   []Case    `json:"cases"`
-	Idle    *Idle     `json:"idle,omitempty"`
-	Errors  []string  `json:"errors,omitempty"`
-}
-
-// Case is one row: a result, and the yardstick that was measured right before.
-type Case struct {
 	Result
-	Echo Run `json:"echo"`
+	Idle    *Idle    `json:"idle,omitempty"`
+	Rest    *Rest    `json:"rest,omitempty"`
+	Replays []Replay `json:"replays,omitempty"`
+	Profile *Profile `json:"profile,omitempty"`
+	Figures []Figure `json:"figures"`
 }
 
-// plan is one case to run.
-type plan struct {
-	name string
-	set  func(*Config)
-	run  func(*Session, context.Context) (Run, error)
-	runs int // 0 = as many as the suite wants
-}
-
-func plans() []plan {
-	push := func(name string, set func(*Config)) plan { return plan{name: name, set: set, run: (*Session).Push} }
-	return []plan{
-		push("closed loop, calls of 100", func(*Config) {}),
-		push("closed loop, calls of 10", func(c *Config) { c.Batch = 10 }),
-		push("closed loop, one push a call", func(c *Config) { c.Batch = 1 }),
-		push("closed loop, 8 NDJSON streams", func(c *Config) { c.Stream = true }),
-		push("open loop 1,000/s, one push a call", func(c *Config) { c.Batch, c.Rate = 1, 1000 }),
-		push("open loop 5,000/s, one push a call", func(c *Config) { c.Batch, c.Rate = 1, 5000 }),
-		{name: "uplinks, one on its way for each device", set: func(*Config) {}, run: (*Session).Uplinks},
-		{name: "all devices come back at once, each owed one push", set: func(*Config) {}, run: (*Session).Reconnect, runs: 1},
+// Run runs the cases; done is called with each entry, so that a later failure
+// loses none. A case that fails is an entry with errors, and the next one runs.
+func (s *Suite) Run(ctx context.Context, done func(Entry) error) error {
+	cases, err := s.chosen()
+	if err != nil {
+		return err
 	}
-}
-
-// Run runs every case. A case that fails is reported and the next one runs.
-func (s Suite) Run(ctx context.Context) (Report, error) {
-	r := Report{Began: time.Now(), Machine: ReadMachine()}
-	for _, p := range plans() {
-		c, err := s.runCase(ctx, p)
+	for i, c := range cases {
+		s.Say(fmt.Sprintf("[%d/%d] %s (%s)", i+1, len(cases), c.Name, c.Key))
+		e := s.runCase(ctx, c)
 		if ctx.Err() != nil {
-			return r, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
-		c.Name = p.name
-		if err != nil {
-			c.Errors = append(c.Errors, err.Error())
+		if err := done(e); err != nil {
+			return err
 		}
-		s.Say(fmt.Sprintf("%s: %s", p.name, c.Median.line()))
-		for _, e := range c.Errors {
-			s.Say("  ERROR " + e)
-			r.Errors = append(r.Errors, p.name+": "+e)
-		}
-		r.Cases = append(r.Cases, c)
 	}
-	if s.Idle == 0 {
-		return r, nil
-	}
-	i, err := s.runIdle(ctx)
-	if err != nil {
-		r.Errors = append(r.Errors, "idle: "+err.Error())
-	}
-	r.Idle = &i
-	return r, nil
+	return nil
 }
 
-func (s Suite) runCase(ctx context.Context, p plan) (c Case, err error) {
-	if c.Echo, err = s.runEcho(ctx); err != nil {
-		return c, fmt.Errorf("measure the echo server: %w", err)
-	}
-	target, stop, err := s.Dev(ctx)
+func (s *Suite) runCase(ctx context.Context, c Case) Entry {
+	e := Entry{Key: c.Key, When: time.Now().UTC().Truncate(time.Second), Command: s.Command, Machine: ReadMachine()}
+	e.Name = c.Name
+	err := c.run(ctx, s, &e)
+	e.Name = c.Name
 	if err != nil {
-		return c, err
+		e.Errors = append(e.Errors, err.Error())
 	}
-	defer func() { err = errors.Join(err, stop()) }()
+	e.Took = time.Since(e.When).Seconds()
+	e.Figures = c.figures(&e)
+	for _, f := range e.Figures {
+		s.Say(fmt.Sprintf("  %s: %s %s (goal %s): %s", f.Name, number(f.Value), f.Unit, f.Goal.text(), f.Verdict()))
+	}
+	for _, text := range e.Errors {
+		s.Say("  ERROR " + text)
+	}
+	return e
+}
+
+// chosen are the cases that Only names.
+func (s *Suite) chosen() ([]Case, error) {
+	var cases []Case
+	var keys []string
+	for _, c := range Cases() {
+		keys = append(keys, c.Key)
+		if len(s.Only) == 0 || slices.Contains(s.Only, c.Key) {
+			cases = append(cases, c)
+		}
+	}
+	for _, key := range s.Only {
+		if !slices.Contains(keys, key) {
+			return nil, fmt.Errorf("no case is called %q; there are %s", key, strings.Join(keys, ", "))
+		}
+	}
+	return cases, nil
+}
+
+// config of a case on a target.
+func (s *Suite) config(t Target) Config {
 	cfg := Defaults()
-	cfg.Target, cfg.Duration = target, s.Duration
-	p.set(&cfg)
-	session, err := Open(ctx, cfg)
-	if err != nil {
-		return c, err
-	}
-	defer session.Close()
-	runs := s.Runs
-	if p.runs > 0 {
-		runs = p.runs
-	}
-	c.Result = Repeat(p.name, runs, func() (Run, error) {
-		run, err := p.run(session, ctx)
-		session.cfg.Warmup = time.Second // what has run once is warm
-		return run, err
-	})
-	return c, nil
+	cfg.Target, cfg.Duration = t, s.Duration
+	return cfg
 }
 
 // Seconds of the yardstick: as short as it is steady.
@@ -126,29 +104,22 @@ const (
 	echoDuration = 1500 * time.Millisecond
 )
 
-func (s Suite) runEcho(ctx context.Context) (run Run, err error) {
-	target, stop, err := s.Echo(ctx)
+func (s *Suite) echo(ctx context.Context) (run Run, err error) {
+	if run, err = MeasureEcho(ctx, s.Start.Echo); err != nil {
+		return run, fmt.Errorf("measure the echo server: %w", err)
+	}
+	return run, nil
+}
+
+// MeasureEcho starts an echo server and measures it for as long as it takes to
+// know its rate.
+func MeasureEcho(ctx context.Context, start func(context.Context) (Target, func() error, error)) (run Run, err error) {
+	target, stop, err := start(ctx)
 	if err != nil {
 		return run, err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	cfg := Defaults()
 	cfg.Target, cfg.Warmup, cfg.Duration = target, echoWarmup, echoDuration
-	return Echo(ctx, cfg, target.Gate)
-}
-
-func (s Suite) runIdle(ctx context.Context) (i Idle, err error) {
-	dev, stop, err := s.Dev(ctx)
-	if err != nil {
-		return i, err
-	}
-	defer func() { err = errors.Join(err, stop()) }()
-	gate, stopGate, err := s.Gate(ctx, dev)
-	if err != nil {
-		return i, err
-	}
-	defer func() { err = errors.Join(err, stopGate()) }()
-	cfg := Defaults()
-	cfg.Target, cfg.Devices = gate, s.Idle
-	return MeasureIdle(ctx, cfg, max(s.Idle/8, 1))
+	return Echo(ctx, cfg, target.Gates[0])
 }

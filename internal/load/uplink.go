@@ -80,7 +80,7 @@ func (s *Session) Uplinks(ctx context.Context) (Run, error) {
 		return run, err
 	}
 	flying := 0
-	s.fleet.ask(func() { s.fleet.onUplink = nil })
+	s.fleet.ask(func() { s.fleet.onUplink = func(_ *device, now int64, u uplink) { m.record(u.at, now) } })
 	ended := time.Now()
 	waiting, cancel := withPatience(ctx)
 	defer cancel()
@@ -89,6 +89,7 @@ func (s *Session) Uplinks(ctx context.Context) (Run, error) {
 		return flying == 0
 	})
 	run.Drain = time.Since(ended).Seconds()
+	s.fleet.ask(func() { s.fleet.onUplink, run.Latency = nil, m.latency() })
 	run.Refused = s.fleet.takeRefused()
 	if err != nil {
 		return run, fmt.Errorf("%d uplinks were not acknowledged", flying)

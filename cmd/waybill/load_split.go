@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"waybill/internal/app"
+	"waybill/internal/load"
+)
+
+// Of a split Waybill: as many as dev has.
+const (
+	splitPartitions = "4"
+	splitDispatch   = "8"
+)
+
+// splitting is a Waybill in processes while it is put together.
+type splitting struct {
+	dir     string
+	kafka   string
+	engines []string // flags with the addresses of the engines
+	pids    []int
+	stops   []func() error
+}
+
+func newSplitting() (*splitting, error) {
+	dir, err := os.MkdirTemp("", "waybill-split-")
+	if err != nil {
+		return nil, fmt.Errorf("make a directory: %w", err)
+	}
+	return &splitting{dir: dir, stops: []func() error{func() error { return os.RemoveAll(dir) }}}, nil
+}
+
+// stop ends everything, the newest first, and says what went wrong first.
+func (s *splitting) stop() (err error) {
+	for _, stop := range slices.Backward(s.stops) {
+		if failed := stop(); err == nil {
+			err = failed
+		}
+	}
+	return err
+}
+
+func (s *splitting) because(err error) error {
+	if stopped := s.stop(); stopped != nil {
+		return fmt.Errorf("%w (and to end it: %w)", err, stopped)
+	}
+	return err
+}
+
+// engine starts one and returns its address.
+func (s *splitting) engine(ctx context.Context, kind, dir string) (string, error) {
+	command, err := self("engine", kind, "--dir", dir)
+	if err != nil {
+		return "", err
+	}
+	child, line, err := load.StartHeld(ctx, nil, command...)
+	if err != nil {
+		return "", err
+	}
+	s.pids, s.stops = append(s.pids, child.PID()), append(s.stops, child.Stop)
+	s.engines = append(s.engines, "--"+kind, line)
+	return line, nil
+}
+
+// startEngines starts the broker on logDir and those databases.
+func (s *splitting) startEngines(ctx context.Context, logDir string, databases ...string) (err error) {
+	if s.kafka, err = s.engine(ctx, "kafka", logDir); err != nil {
+		return err
+	}
+	for _, kind := range databases {
+		if _, err := s.engine(ctx, kind, filepath.Join(s.dir, kind)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// migrate brings topics, schemas and the app up to date. An engine that was not
+// started is left out.
+func (s *splitting) migrate(ctx context.Context, more ...string) error {
+	arguments := append([]string{"migrate", "--partitions", splitPartitions, "--dispatch", splitDispatch}, s.engines...)
+	for _, kind := range []string{"--postgres", "--clickhouse"} {
+		if !slices.Contains(s.engines, kind) {
+			arguments = append(arguments, kind, "")
+		}
+	}
+	command, err := self(append(arguments, more...)...)
+	if err != nil {
+		return err
+	}
+	return load.RunChild(ctx, command...)
+}
+
+// stage starts one and returns its private address.
+func (s *splitting) stage(ctx context.Context, arguments ...string) (string, error) {
+	at, err := load.FreePorts(1)
+	if err != nil {
+		return "", err
+	}
+	command, err := self(append(append(arguments, "--metrics", at[0]), s.engines...)...)
+	if err != nil {
+		return "", err
+	}
+	child, err := load.StartReady(ctx, at[0], command...)
+	if err != nil {
+		return "", err
+	}
+	s.pids, s.stops = append(s.pids, child.PID()), append(s.stops, child.Stop)
+	return at[0], nil
+}
+
+// spawnSplit starts every engine and every stage as a process.
+func spawnSplit(ctx context.Context, o load.SplitOptions) (t load.Target, stop func() error, err error) {
+	s, err := newSplitting()
+	if err != nil {
+		return t, nil, err
+	}
+	logDir, databases := o.LogDir, []string{"postgres"}
+	if logDir == "" {
+		logDir = filepath.Join(s.dir, "kafka")
+	}
+	if !o.NoProjectors {
+		databases = append(databases, "clickhouse")
+	}
+	if err = s.startEngines(ctx, logDir, databases...); err == nil {
+		t, err = s.stages(ctx, o.NoProjectors)
+	}
+	if err != nil {
+		return t, nil, s.because(err)
+	}
+	t.PIDs = s.pids
+	return t, s.stop, nil
+}
+
+// stages starts readers before writers.
+func (s *splitting) stages(ctx context.Context, noProjectors bool) (t load.Target, err error) {
+	a, file, err := s.app()
+	if err != nil {
+		return t, err
+	}
+	if err := s.migrate(ctx, "--apps", file); err != nil {
+		return t, err
+	}
+	at, err := load.FreePorts(3)
+	if err != nil {
+		return t, err
+	}
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails
+	t = load.Target{Gates: at[:1], API: at[1], Key: a.APIKey, Token: a.Token, Broker: s.kafka}
+	commands := [][]string{{"delivery"}, {"ingest", "--listen", at[1]}, {"gate", "--listen", at[0], "--cluster-key", hex.EncodeToString(key)}}
+	if !noProjectors {
+		t.Console = at[2]
+		commands = append([][]string{{"projector", "--only", "session"}, {"projector", "--only", "hop"}, {"console", "--listen", at[2]}}, commands...)
+	}
+	for _, command := range commands {
+		if _, err := s.stage(ctx, command...); err != nil {
+			return t, err
+		}
+	}
+	return t, nil
+}
+
+// app draws an app and writes the file that migrate reads.
+func (s *splitting) app() (a app.DevApp, file string, err error) {
+	a = app.DevApp{Name: "freight", APIKey: rand.Text() + rand.Text(), Secret: rand.Text() + rand.Text()}
+	text, err := json.Marshal(map[string]any{"apps": []any{map[string]any{
+		"name":       a.Name,
+		"api_keys":   []any{map[string]string{"id": "load", "key": a.APIKey}},
+		"token_keys": []any{map[string]string{"id": "dev", "algorithm": "HS256", "secret": a.Secret}},
+	}}})
+	if err != nil {
+		return a, "", fmt.Errorf("encode the app: %w", err)
+	}
+	file = filepath.Join(s.dir, "apps.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return a, "", fmt.Errorf("keep the app: %w", err)
+	}
+	return a, file, nil
+}
+
+// spawnProjector starts a projector alone on a recorded log.
+func spawnProjector(ctx context.Context, o load.ProjectorOptions) (t load.Target, stop func() error, err error) {
+	s, err := newSplitting()
+	if err != nil {
+		return t, nil, err
+	}
+	database := map[string]string{"session": "postgres", "hop": "clickhouse"}[o.Only]
+	if err = s.startEngines(ctx, o.LogDir, database); err == nil {
+		err = s.migrate(ctx)
+	}
+	if err == nil {
+		t.Metrics, err = s.stage(ctx, "projector", "--only", o.Only)
+	}
+	if err != nil {
+		return t, nil, s.because(err)
+	}
+	t.PIDs = s.pids
+	return t, s.stop, nil
+}
