@@ -118,8 +118,8 @@ generate: $(GENERATORS) ## Generate the code of schemas/
 	cd schemas && PATH="$(dir $(PROTOC_GO)):$(dir $(PROTOC_VT)):$$PATH" $(BUF) generate
 
 .PHONY: bench
-bench: build ## Measure Waybill from outside into docs/benchmarks/push.md (six minutes)
-	bin/waybill load bench --out docs/benchmarks/push.md
+bench: build ## Measure Waybill from outside into docs/benchmarks/push.md (15 minutes; ONLY=case,… for a part)
+	bin/waybill load bench --out docs/benchmarks/push.md $(if $(ONLY),--only $(ONLY))
 
 .PHONY: bench-packages
 bench-packages: ## Run the packages' benchmarks into docs/benchmarks/ (BENCHTIME=1s)
