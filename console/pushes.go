@@ -39,19 +39,33 @@ type Push struct {
 	Took   int64  `json:"took_us,omitempty"`
 }
 
-const pushList = `
+const (
+	pushList = `
 SELECT trace_id, push_id, app, user, label, accepted, class, reason, delivered
 FROM pushes FINAL
 WHERE ({app:String} = '' OR app = {app:String}) AND ({user:String} = '' OR user = {user:String}) AND ({label:String} = '' OR label = {label:String})
-  AND accepted > now() - {since:UInt32}
+  AND accepted > now() - {since:UInt32}`
+	// ofUser finds a user's pushes without reading those of all others.
+	ofUser = `
+  AND (trace_id, position, partition) IN (SELECT trace_id, position, partition FROM pushes_of_users
+       WHERE ({app:String} = '' OR app = {app:String}) AND user = {user:String})`
+	newestFirst = `
 ORDER BY accepted DESC LIMIT {limit:UInt32}`
+)
+
+func (q PushQuery) sql() string {
+	if q.User == "" {
+		return pushList + newestFirst
+	}
+	return pushList + ofUser + newestFirst
+}
 
 // pushes are at most maxPushes, the newest first.
 func (s *store) pushes(ctx context.Context, q PushQuery, since time.Duration) ([]Push, error) {
 	all := []Push{}
 	p := params{"app": q.App, "user": q.User, "label": q.Label,
 		"since": strconv.Itoa(int(since / time.Second)), "limit": strconv.Itoa(maxPushes)}
-	err := s.each(ctx, pushList, p, func(rows driver.Rows) error {
+	err := s.each(ctx, q.sql(), p, func(rows driver.Rows) error {
 		var trace, push uuid.UUID
 		var delivered time.Time
 		var one Push

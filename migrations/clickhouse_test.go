@@ -32,7 +32,7 @@ func TestClickHouseTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, table := range []string{"hops", "connections", "pushes", "funnel"} {
+	for _, table := range []string{"hops", "hop_rows", "connections", "pushes", "pushes_of_users", "funnel"} {
 		if got := count(t.Context(), t, db, table); got != 0 {
 			t.Errorf("%s has %d rows after the migration, want 0", table, got)
 		}

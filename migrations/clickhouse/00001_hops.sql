@@ -1,10 +1,11 @@
 -- +goose Up
 
--- One row for each hop. The question is always "where is this message?", so
--- the trace id stands first in the order. One call to many users shares a
+-- One row for each hop that no row of pushes stands for (tells, there): the
+-- view hops has all of them. The question is always "where is this message?",
+-- so the trace id stands first in the order. One call to many users shares a
 -- trace id: position and user tell its messages apart. (attempt, rank) is the
 -- causal order of one message's hops; place makes rows that repeat neighbours.
-CREATE TABLE IF NOT EXISTS hops
+CREATE TABLE IF NOT EXISTS hop_rows
 (
     trace_id    UUID,
     position    UInt64 COMMENT 'of the push, in its partition of waybill.events; of an uplink in waybill.uplink.<app>; 0 = the hop belongs to no message of its own',
@@ -27,8 +28,7 @@ CREATE TABLE IF NOT EXISTS hops
     size        UInt32 COMMENT 'bytes of the body, where the event knows it',
     topic       LowCardinality(String),
     partition   UInt32,
-    place       UInt64 COMMENT 'position of the record that says so',
-    offset      UInt64 ALIAS bitAnd(place, 0xFFFFFFFFFFFF) - 1
+    place       UInt64 COMMENT 'position of the record that says so'
 )
 ENGINE = MergeTree
 PARTITION BY toDate(at)
@@ -40,4 +40,4 @@ TTL toDate(at) + INTERVAL 30 DAY
 SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000;
 
 -- +goose Down
-DROP TABLE IF EXISTS hops;
+DROP TABLE IF EXISTS hop_rows;

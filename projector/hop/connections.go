@@ -14,12 +14,12 @@ func (r *rows) connectionEvent(e *schemas.Event, at place) {
 		r.refused(e, at)
 	case schemas.Kind_KIND_KICKED:
 		c := r.connection(e, at)
-		c.reason, c.session = word(e.Kicked.GetReason()), schemas.IDFrom(e.Kicked.GetSession())
+		c.reason, c.session = reasonWord(e.Kicked.GetReason()), schemas.IDFrom(e.Kicked.GetSession())
 	case schemas.Kind_KIND_SESSION_ENDED:
 		c := r.connection(e, at)
-		c.reason, c.session = word(e.SessionEnded.GetReason()), schemas.IDFrom(e.SessionEnded.GetSession())
+		c.reason, c.session = reasonWord(e.SessionEnded.GetReason()), schemas.IDFrom(e.SessionEnded.GetSession())
 	case schemas.Kind_KIND_ROUTE_ENDED:
-		r.connection(e, at).reason = word(e.RouteEnded.GetReason())
+		r.connection(e, at).reason = reasonWord(e.RouteEnded.GetReason())
 	}
 }
 
@@ -47,7 +47,7 @@ func (r *rows) connected(e *schemas.Event, at place) {
 
 func (r *rows) disconnected(e *schemas.Event, at place) {
 	b, c := e.Disconnected, r.connection(e, at)
-	c.reason, c.detail, c.cursor = word(b.GetReason()), b.GetDetail(), b.GetCursor()
+	c.reason, c.detail, c.cursor = reasonWord(b.GetReason()), b.GetDetail(), b.GetCursor()
 	t := b.GetTraffic()
 	c.traffic = traffic{t.GetFramesIn(), t.GetFramesOut(), t.GetBytesIn(), t.GetBytesOut(), t.GetSwallowed()}
 }
@@ -55,7 +55,7 @@ func (r *rows) disconnected(e *schemas.Event, at place) {
 // refused is found by its user; by its trace id too, if the caller had one.
 func (r *rows) refused(e *schemas.Event, at place) {
 	b, c := e.Refused, r.connection(e, at)
-	c.reason, c.how, c.detail, c.address = word(b.GetReason()), b.GetWhat(), b.GetDetail(), b.GetAddress()
+	c.reason, c.how, c.detail, c.address = reasonWord(b.GetReason()), b.GetWhat(), b.GetDetail(), b.GetAddress()
 	if !c.trace.IsZero() {
 		r.hop(e, at, rankRefused).reason = c.reason
 	}

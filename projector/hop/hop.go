@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
@@ -76,7 +75,7 @@ func (c Config) withDefaults() Config {
 // Projector writes the rows of the partitions that its group assigns to it.
 type Projector struct {
 	cfg  Config
-	db   driver.Conn
+	to   target
 	sink *sink
 	held atomic.Int64
 
@@ -90,11 +89,11 @@ func New(cfg Config) (*Projector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new hop projector: %w", err)
 	}
-	db, err := open(cfg.DSN)
+	to, err := openTarget(cfg.DSN)
 	if err != nil {
 		return nil, fmt.Errorf("new hop projector: %w", err)
 	}
-	return &Projector{cfg: cfg, db: db, sink: newSink(db, cfg.Logger, m)}, nil
+	return &Projector{cfg: cfg, to: to, sink: newSink(to, cfg.Logger, m)}, nil
 }
 
 // Run projects until ctx ends; a cut that is under way then is left to whoever
@@ -108,7 +107,7 @@ func (p *Projector) Run(ctx context.Context) error {
 		Fetch:         p.cfg.Fetch,
 		Standing:      &p.standing,
 	})
-	return errors.Join(err, p.db.Close())
+	return errors.Join(err, p.to.close())
 }
 
 // Standing is nil while every partition that the group has given to this
@@ -134,14 +133,14 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 	m.retries, errs[1] = meter.Int64Counter("waybill.projector.hop.retries", metric.WithDescription("Inserts that ClickHouse did not take."))
 	m.took, errs[2] = meter.Float64Histogram("waybill.projector.hop.insert.duration", metric.WithUnit("s"), metric.WithDescription("Time to insert one cut."),
 		metric.WithExplicitBucketBoundaries(.005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30))
-	for i, table := range [...]string{"hops", "connections", "pushes"} {
+	for i, table := range [...]string{"hop_rows", "connections", "pushes"} {
 		m.tables[i] = metric.WithAttributeSet(attribute.NewSet(attribute.String("table", table)))
 	}
 	return m, errors.Join(errs[:]...)
 }
 
-func (m *metrics) inserted(ctx context.Context, r *rows, took time.Duration) {
-	for i, n := range [...]int{len(r.hops), len(r.connections), len(r.pushes)} {
+func (m *metrics) inserted(ctx context.Context, f *flush, took time.Duration) {
+	for i, n := range [...]int{count(f.hops), count(f.connections), count(f.pushes)} {
 		m.rows.Add(ctx, int64(n), m.tables[i])
 	}
 	m.took.Record(ctx, took.Seconds())

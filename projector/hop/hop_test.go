@@ -53,7 +53,7 @@ func TestOldTermsDecideNothing(t *testing.T) {
 // the next projector repeats exactly that cut, though the log has grown.
 func TestACutInDoubtIsRepeated(t *testing.T) {
 	for name, what := range map[string]fault{"before the insert": refused, "after the insert": answered} {
-		for _, table := range []string{"hops", "connections", "pushes"} {
+		for _, table := range []string{"hop_rows", "connections", "pushes"} {
 			t.Run(name+" of "+table, func(t *testing.T) { testCutInDoubt(t, what, table) })
 		}
 	}

@@ -8,11 +8,14 @@ import (
 	"waybill/schemas"
 )
 
-// Kinds of hops that are not kinds of events: dispatched is told by sent and
-// bounced, acked by the outcome.
+// Kinds of the hops of a push's usual way. Dispatched and acked are no kinds of
+// events: the one is told by sent and bounced, the other by the outcome.
 const (
+	pushed     = "pushed"
 	dispatched = "dispatched"
+	sent       = "sent"
 	acked      = "acked"
+	outcome    = "outcome"
 )
 
 // Ranks: the causal order of the hops of one message. Below rankDispatched
@@ -60,7 +63,7 @@ func (r *rows) add(e *schemas.Event, at place) {
 		r.hop(e, at, rankRelayed).position = e.Relayed.GetPosition()
 	case schemas.Kind_KIND_PARKED:
 		h := r.hop(e, at, rankParked)
-		h.position, h.reason = e.Parked.GetPosition(), word(e.Parked.GetReason())
+		h.position, h.reason = e.Parked.GetPosition(), reasonWord(e.Parked.GetReason())
 	default:
 		r.connectionEvent(e, at)
 	}
@@ -84,10 +87,10 @@ func (r *rows) pushed(e *schemas.Event, at place) {
 	h.position, h.push, h.size = uint64(at.position), schemas.IDFrom(b.GetPushId()), uint32(len(b.GetBody()))
 	p := r.push(e, at, pushAccepted)
 	p.accepts = 1
-	if r.accepted == nil {
-		r.accepted = make(map[uint64]int)
+	if r.begun == nil {
+		r.begun = make(map[uint64]begun)
 	}
-	r.accepted[h.position] = len(r.pushes) - 1
+	r.begun[h.position] = begun{push: len(r.pushes) - 1, pushed: len(r.hops) - 1, sent: -1}
 	p.position, p.push, p.size = h.position, h.push, h.size
 	p.name, p.label = b.GetName(), b.GetLabel()
 	p.family, p.command = uint16(b.GetFamily()), uint16(b.GetCommand())
@@ -108,6 +111,10 @@ func (r *rows) sent(e *schemas.Event, at place) {
 	push := schemas.IDFrom(b.GetPushId())
 	r.dispatched(e, at, b).of(b.GetPosition(), push, b.GetAttempt())
 	r.hop(e, at, rankSent).of(b.GetPosition(), push, b.GetAttempt())
+	if w, ok := r.begun[b.GetPosition()]; ok {
+		w.sent = len(r.hops) - 1
+		r.begun[b.GetPosition()] = w
+	}
 }
 
 func (r *rows) bounced(e *schemas.Event, at place) {
@@ -119,7 +126,7 @@ func (r *rows) bounced(e *schemas.Event, at place) {
 	r.dispatched(e, at, b).of(b.GetPosition(), push, b.GetAttempt())
 	h := r.hop(e, at, rankBounced)
 	h.of(b.GetPosition(), push, b.GetAttempt())
-	h.reason = word(b.GetReason())
+	h.reason = reasonWord(b.GetReason())
 }
 
 // dispatch is what a gate says of the command that it obeyed or bounced.
@@ -146,8 +153,10 @@ func (r *rows) outcome(e *schemas.Event, at place) {
 	b := e.Outcome
 	push := schemas.IDFrom(b.GetPushId())
 	delivered := b.GetClass() == schemas.Class_CLASS_DELIVERED
+	way := [wayHops]int{-1, -1, -1, -1, -1}
 	if delivered && e.Device != "" {
 		h := r.hop(e, at, rankAcked)
+		way[wayAcked] = len(r.hops) - 1
 		h.of(b.GetPosition(), push, b.GetAttempt())
 		h.kind, h.node, h.parentSpan = acked, gateNode(e.Gate), 0
 		if t := b.GetSteps().GetDelivered(); t != 0 {
@@ -156,22 +165,27 @@ func (r *rows) outcome(e *schemas.Event, at place) {
 	}
 	h := r.hop(e, at, rankOutcome)
 	h.of(b.GetPosition(), push, b.GetAttempt())
-	h.class, h.reason = classWord(b.GetClass()), word(b.GetReason())
+	h.class, h.reason = classWord(b.GetClass()), reasonWord(b.GetReason())
+	way[wayOutcome] = len(r.hops) - 1
 	if e.Device == "" || b.GetWhole() {
-		r.ended(e, at, h)
+		r.ended(e, at, way)
 	}
 }
 
-// ended is the push's row by its own outcome. Where the same cut accepted it,
-// the one row stands for both.
-func (r *rows) ended(e *schemas.Event, at place, h *hopRow) {
-	b := e.Outcome
+// ended is the push's row by its own outcome, whose hops stand at way. Where the
+// same cut accepted it, the one row stands for both.
+func (r *rows) ended(e *schemas.Event, at place, way [wayHops]int) {
+	b, h := e.Outcome, &r.hops[way[wayOutcome]]
 	p := r.push(e, at, pushEnded)
-	if i, ok := r.accepted[b.GetPosition()]; ok {
-		delete(r.accepted, b.GetPosition())
-		r.pushes[i], r.pushes = *p, r.pushes[:len(r.pushes)-1]
-		p = &r.pushes[i]
+	if w, ok := r.begun[b.GetPosition()]; ok {
+		delete(r.begun, b.GetPosition())
+		r.pushes[w.push], r.pushes = *p, r.pushes[:len(r.pushes)-1]
+		p = &r.pushes[w.push]
 		p.accepts = 1
+		way[wayPushed] = w.pushed
+		if w.sent >= 0 {
+			way[wayDispatched], way[waySent] = w.sent-1, w.sent
+		}
 	}
 	p.position, p.push, p.attempt = b.GetPosition(), h.push, b.GetAttempt()
 	p.class, p.reason, p.ended, p.first = h.class, h.reason, h.at, b.GetFirst()
@@ -182,6 +196,8 @@ func (r *rows) ended(e *schemas.Event, at place, h *hopRow) {
 	if p.steps.accepted == 0 {
 		p.steps.accepted = h.at
 	}
+	p.session, p.conn = h.session, h.conn
+	r.tell(p, way)
 }
 
 // when is the node's clock, or the broker's where the node set none: a row of

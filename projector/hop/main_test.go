@@ -38,9 +38,13 @@ type bench struct {
 	appender *eventlog.Appender
 	db       *sql.DB
 	proxy    *proxy
+	dsn      string // without the proxy
 }
 
-func newBench(t testing.TB) *bench {
+func newBench(t testing.TB) *bench { return newBenchOf(t, partitions) }
+
+// newBenchOf is a bench whose topics have so many partitions.
+func newBenchOf(t testing.TB, partitions int32) *bench {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
@@ -62,7 +66,8 @@ func newBench(t testing.TB) *bench {
 	b.must(err)
 	t.Cleanup(func() { b.must(b.db.Close()) })
 	b.must(migrations.ClickHouse(ctx, b.db))
-	b.proxy = newProxy(t, clickhouse.DSN())
+	b.dsn = clickhouse.DSN()
+	b.proxy = newProxy(t, b.dsn)
 	return b
 }
 
@@ -160,7 +165,7 @@ type proxy struct {
 
 	mu     sync.Mutex
 	fault  func(insert) fault // nil = none
-	tokens []string           // of hops, as they came
+	tokens []string           // of hop_rows, as they came
 }
 
 type insert struct{ table, token string }
@@ -221,7 +226,7 @@ func (p *proxy) serve(w http.ResponseWriter, r *http.Request, forward http.Handl
 func (p *proxy) meet(i insert) fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if i.table == "hops" {
+	if i.table == "hop_rows" {
 		p.tokens = append(p.tokens, i.token)
 	}
 	if p.fault == nil {

@@ -49,6 +49,12 @@ type pushRow struct {
 	attempt, size           uint32
 	family, command         uint16
 	version, accepts        uint8 // accepts: 1 = the row stands for the acceptance
+	tells                   uint8 // hops that the row stands for (ways.go); what follows is theirs
+	session                 schemas.ID
+	conn                    schemas.ConnID
+	sentPlace               schemas.Position
+	acceptedBy, endedBy     string
+	dispatchedBy, sentBy    string
 	class, reason           string
 	app, user, device, name string
 	label, platform         string
@@ -73,7 +79,7 @@ type rows struct {
 	connections []connectionRow
 	pushes      []pushRow
 
-	accepted map[uint64]int // place in pushes of those that have not ended, by position
+	begun map[uint64]begun // those pushes that have not ended, by position
 }
 
 func (r *rows) len() int { return len(r.hops) + len(r.connections) + len(r.pushes) }
@@ -83,6 +89,20 @@ func (r *rows) reset() {
 	clear(r.hops)
 	clear(r.connections)
 	clear(r.pushes)
-	clear(r.accepted)
+	clear(r.begun)
 	r.hops, r.connections, r.pushes = r.hops[:0], r.connections[:0], r.pushes[:0]
+}
+
+// flush is the rows of one insert: those of several cuts, in the order of the
+// cuts.
+type flush struct {
+	hops        [][]hopRow
+	connections [][]connectionRow
+	pushes      [][]pushRow
+}
+
+func (f *flush) add(r *rows) {
+	f.hops = append(f.hops, r.hops)
+	f.connections = append(f.connections, r.connections)
+	f.pushes = append(f.pushes, r.pushes)
 }

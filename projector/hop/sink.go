@@ -6,8 +6,6 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
-
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // Backoff between tries, with full jitter.
@@ -24,20 +22,20 @@ type sink struct {
 	away    atomic.Bool  // the last try failed
 }
 
-func newSink(db driver.Conn, log *slog.Logger, m *metrics) *sink {
+func newSink(to target, log *slog.Logger, m *metrics) *sink {
 	s := &sink{log: log, metrics: m, writers: make(chan *writer, inserters)}
 	for range inserters {
-		s.writers <- newWriter(db)
+		s.writers <- newWriter(to)
 	}
 	return s
 }
 
 // insert tries until it has worked or ctx is done, and calls alive before each
 // try. ClickHouse being away is said once, and once that it is back.
-func (s *sink) insert(ctx context.Context, token string, r *rows, alive func()) error {
+func (s *sink) insert(ctx context.Context, token string, f *flush, alive func()) error {
 	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
 		alive()
-		err := s.try(ctx, token, r)
+		err := s.try(ctx, token, f)
 		if err == nil {
 			return nil
 		}
@@ -54,7 +52,7 @@ func (s *sink) insert(ctx context.Context, token string, r *rows, alive func()) 
 	}
 }
 
-func (s *sink) try(ctx context.Context, token string, r *rows) error {
+func (s *sink) try(ctx context.Context, token string, f *flush) error {
 	var w *writer
 	select {
 	case w = <-s.writers:
@@ -63,10 +61,10 @@ func (s *sink) try(ctx context.Context, token string, r *rows) error {
 		return context.Cause(ctx)
 	}
 	began := time.Now()
-	if err := w.try(ctx, token, r); err != nil {
+	if err := w.try(ctx, token, f); err != nil {
 		return err
 	}
-	s.metrics.inserted(ctx, r, time.Since(began))
+	s.metrics.inserted(ctx, f, time.Since(began))
 	if s.away.Swap(false) {
 		s.log.Info("clickhouse takes rows again")
 	}

@@ -18,8 +18,8 @@ func wordsOf(names map[int32]string, word func(int32) string) map[int32]string {
 	return words
 }
 
-// word of a reason; no reason is an empty word.
-func word(x schemas.Reason) string {
+// reasonWord is empty for no reason.
+func reasonWord(x schemas.Reason) string {
 	if x == schemas.Reason_REASON_NONE {
 		return ""
 	}

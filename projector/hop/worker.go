@@ -34,6 +34,7 @@ type cut struct {
 	began int64 // broker's time of its first event
 	was   state // as of first; its serials are the cut's own
 	rows  rows
+	held  int // rows, before they were settled
 }
 
 // run serves the partition until ctx ends or something fails for good, which
@@ -71,12 +72,15 @@ func (w *worker) project(ctx context.Context, until int64) error {
 		return err
 	}
 	c := &w.cut
+	c.rows.settle()
 	if c.rows.len() > 0 {
 		if err := w.p.Commit(ctx, c.first, mark{next: w.next, state: c.was}.encode()); err != nil {
 			return err
 		}
 		began := time.Now()
-		if err := w.sink.insert(ctx, c.token(w.p, w.next), &c.rows, w.p.Alive); err != nil {
+		var f flush
+		f.add(&c.rows)
+		if err := w.sink.insert(ctx, c.token(w.p, w.next), &f, w.p.Alive); err != nil {
 			return err
 		}
 		w.took = time.Since(began)
@@ -95,7 +99,8 @@ func (c *cut) token(p *eventlog.Partition, next int64) string {
 
 // release gives the rows' memory back for the next cut.
 func (w *worker) release() {
-	w.held.Add(-int64(w.cut.rows.len()))
+	w.held.Add(-int64(w.cut.held))
+	w.cut.held = 0
 	w.cut.rows.reset()
 }
 
@@ -163,6 +168,7 @@ func (w *worker) fold(b eventlog.Batch, until int64) bool {
 		w.rest, w.next = eventlog.Batch{Next: w.next}, until
 	}
 	w.held.Add(int64(w.cut.rows.len() - before))
+	w.cut.held = w.cut.rows.len()
 	return true
 }
 

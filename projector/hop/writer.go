@@ -5,8 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/ClickHouse/ch-go/proto"
 )
 
 // tryTimeout of an insert. One that ends by it may still have worked: the token
@@ -17,45 +16,59 @@ const tryTimeout = 30 * time.Second
 // More would not be faster, the engine's work is on the CPU.
 const inserters = 2
 
-// open connects when it is first used. The DSN is clickhouse-go's:
-// http://user:password@host:port/database, or clickhouse:// for the native
-// protocol.
-func open(dsn string) (driver.Conn, error) {
-	options, err := clickhouse.ParseDSN(dsn)
-	if err != nil {
-		return nil, fmt.Errorf("open clickhouse: %w", err)
-	}
-	options.MaxOpenConns, options.MaxIdleConns = inserters, inserters
-	db, err := clickhouse.Open(options)
-	if err != nil {
-		return nil, fmt.Errorf("open clickhouse: %w", err)
-	}
-	return db, nil
-}
-
-// writer inserts one cut at a time; it owns the column buffers.
+// writer inserts one flush at a time; it owns the column buffers.
 type writer struct {
-	db          driver.Conn
+	to          target
 	hops        *table[hopRow]
 	connections *table[connectionRow]
 	pushes      *table[pushRow]
+	buf         proto.Buffer
 }
 
-func newWriter(db driver.Conn) *writer {
-	return &writer{db: db, hops: hopsTable(), connections: connectionsTable(), pushes: pushesTable()}
+func newWriter(to target) *writer {
+	return &writer{to: to, hops: hopsTable(), connections: connectionsTable(), pushes: pushesTable()}
 }
 
-// try inserts the rows of a cut, all or an error. A table that has them already
-// ignores them. Whoever sees a hop sees the connects and disconnects before it:
-// they go first.
-func (w *writer) try(ctx context.Context, token string, r *rows) error {
+// try inserts the rows of a flush, all or an error. A table that has them
+// already ignores them. Whoever sees a hop sees the connects and disconnects
+// before it: they go first.
+func (w *writer) try(ctx context.Context, token string, f *flush) error {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
-	if err := w.connections.insert(ctx, w.db, token, r.connections); err != nil {
+	if err := insert(ctx, w, w.connections, token, f.connections); err != nil {
 		return err
 	}
-	if err := w.hops.insert(ctx, w.db, token, r.hops); err != nil {
+	if err := insert(ctx, w, w.hops, token, f.hops); err != nil {
 		return err
 	}
-	return w.pushes.insert(ctx, w.db, token, r.pushes)
+	return insert(ctx, w, w.pushes, token, f.pushes)
+}
+
+// insert sends all rows as one block under the token. ClickHouse ignores a
+// token that it has seen, in the table and in the tables of its views.
+func insert[R any](ctx context.Context, w *writer, t *table[R], token string, cuts [][]R) error {
+	if count(cuts) == 0 {
+		return nil
+	}
+	settings := map[string]string{
+		"insert_deduplicate":                                 "1",
+		"insert_deduplication_token":                         token,
+		"deduplicate_blocks_in_dependent_materialized_views": "1",
+		"async_insert":                                       "0",
+		// A repeated insert finds its parts by the token and their number: it must
+		// not be cut otherwise than the first time.
+		"max_insert_threads": "1",
+	}
+	var err error
+	if w.to.http != nil {
+		w.buf.Reset()
+		t.encode(&w.buf, cuts)
+		err = w.to.http.insert(ctx, t.query, settings, w.buf.Buf)
+	} else {
+		err = fillAndSend(ctx, w.to.native, t, settings, cuts)
+	}
+	if err != nil {
+		return fmt.Errorf("insert into %s: %w", t.name, err)
+	}
+	return nil
 }
