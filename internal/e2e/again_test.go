@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"waybill/internal/app"
+	"waybill/internal/e2e/ledger"
 	"waybill/internal/engine"
 )
 
@@ -28,7 +29,7 @@ func TestAgain(t *testing.T) {
 	first.awaitConnected(p)
 	first.push(request{User: "driver-1", JSON: "one"})
 	p.awaitPushes(t, 1)
-	p.enter() // the phone is away when the next push comes, and when all stops
+	p.Enter() // the phone is away when the next push comes, and when all stops
 	first.push(request{User: "driver-1", JSON: "two"})
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
@@ -39,7 +40,7 @@ func TestAgain(t *testing.T) {
 		t.Error("the app's keys are other ones after the restart")
 	}
 	w.push(request{User: "driver-1", JSON: "three"})
-	p.leave()
+	p.Leave()
 	got := p.awaitPushes(t, 3)
 	for n, want := range []string{`"one"`, `"two"`, `"three"`} {
 		if string(got[n].Body) != want {
@@ -49,11 +50,11 @@ func TestAgain(t *testing.T) {
 	for _, d := range p.disorder {
 		t.Error(d)
 	}
-	w.books.await(t, "three deliveries", func(l *ledger) bool { return len(l.order) == 3 && l.unended == 0 })
-	w.books.look(func(l *ledger) {
-		for at, x := range l.pushes {
-			if len(x.whole) != 1 || !delivered(x.whole) {
-				t.Errorf("push %v ended as %v", at, x.whole)
+	w.books.await(t, "three deliveries", func(l *ledger.Ledger) bool { return len(l.Order) == 3 && l.Unended == 0 })
+	w.books.Look(func(l *ledger.Ledger) {
+		for at, x := range l.Pushes {
+			if len(x.Whole) != 1 || !ledger.Delivered(x.Whole) {
+				t.Errorf("push %v ended as %v", at, x.Whole)
 			}
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"waybill/internal/app"
+	"waybill/internal/e2e/ledger"
 )
 
 // TestBadCalls: a call that is wrong is refused whole, with the field and what
@@ -62,9 +63,9 @@ func TestBadCalls(t *testing.T) {
 	}
 	w.push(request{User: "last"}) // behind whatever else got in
 	w.partitionOf("last")
-	w.books.look(func(l *ledger) {
-		if len(l.order) != 1 {
-			t.Errorf("the log has %d pushes, want the last one only", len(l.order))
+	w.books.Look(func(l *ledger.Ledger) {
+		if len(l.Order) != 1 {
+			t.Errorf("the log has %d pushes, want the last one only", len(l.Order))
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"waybill/client"
+	"waybill/internal/e2e/ledger"
 	"waybill/internal/wire"
 	"waybill/schemas"
 )
@@ -120,15 +121,15 @@ func TestStrangeCursor(t *testing.T) {
 				t.Fatalf("got push %x with %s (%v)", prefix.PushID, body, err)
 			}
 			p.write(wire.AppendAck(nil, wire.AckBody{Cursor: prefix.Position}))
-			w.books.await(t, "the push to be delivered", func(l *ledger) bool {
-				_, x := l.byID(a.id(t, 0))
-				return x != nil && delivered(x.whole)
+			w.books.await(t, "the push to be delivered", func(l *ledger.Ledger) bool {
+				_, x := l.ByID(a.id(t, 0))
+				return x != nil && ledger.Delivered(x.Whole)
 			})
 		})
 	}
-	w.books.look(func(l *ledger) {
-		if n := l.kinds[schemas.Kind_KIND_DISCONNECTED]; n != 0 {
-			t.Errorf("%d connections ended: %v", n, l.ends)
+	w.books.Look(func(l *ledger.Ledger) {
+		if n := l.Kinds[schemas.Kind_KIND_DISCONNECTED]; n != 0 {
+			t.Errorf("%d connections ended: %v", n, l.Ends)
 		}
 	})
 }

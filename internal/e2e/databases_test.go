@@ -31,7 +31,7 @@ func TestPostgresAway(t *testing.T) {
 		w.push(request{User: "driver-1"})
 	}
 	p.awaitPushes(t, 11)
-	p.cut() // resumes ask no database either
+	p.Cut() // resumes ask no database either
 	p.await(t, "the phone to come back", func() bool { return p.times() == 2 })
 	w.push(request{User: "driver-1"})
 	w.push(request{User: "driver-2"}) // nobody yet: waits in its mailbox

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"waybill/client"
+	"waybill/internal/e2e/ledger"
 	"waybill/internal/eventlog"
 )
 
@@ -68,9 +69,9 @@ func TestKafkaAway(t *testing.T) {
 		t.Errorf("the push in doubt was handed over %d times, want once", n)
 	}
 	id := first.id(t, 0)
-	w.books.await(t, "the cursor of the outage to be reported", func(l *ledger) bool {
-		_, x := l.byID(id)
-		return x != nil && delivered(x.whole)
+	w.books.await(t, "the cursor of the outage to be reported", func(l *ledger.Ledger) bool {
+		_, x := l.ByID(id)
+		return x != nil && ledger.Delivered(x.Whole)
 	})
 	poll(t, "the trace of a push from before the outage", func() error {
 		m, err := w.message(id)
@@ -202,5 +203,5 @@ func (w *world) twoPartitions() (string, string) {
 // awaitDelivered waits until no push is without an outcome.
 func (w *world) awaitDelivered() {
 	w.t.Helper()
-	w.books.await(w.t, "all outcomes", func(l *ledger) bool { return l.unended == 0 })
+	w.books.await(w.t, "all outcomes", func(l *ledger.Ledger) bool { return l.Unended == 0 })
 }

@@ -12,6 +12,7 @@ import (
 
 	"waybill/console"
 	"waybill/internal/app"
+	"waybill/internal/e2e/ledger"
 	"waybill/internal/eventlog"
 	"waybill/internal/snapshot"
 	"waybill/migrations"
@@ -23,10 +24,10 @@ import (
 func (s *storm) checkFunnel() {
 	s.t.Helper()
 	want := make(map[string]int)
-	s.books.look(func(l *ledger) {
+	s.books.Look(func(l *ledger.Ledger) {
 		c := s.tally(l)
-		want["accepted"], want["dispatched"], want["sent"] = len(l.order), c.dispatched, c.sent
-		want["in flight"] = l.unended
+		want["accepted"], want["dispatched"], want["sent"] = len(l.Order), c.dispatched, c.sent
+		want["in flight"] = l.Unended
 		want["delivered"] = c.classes[schemas.Class_CLASS_DELIVERED]
 		for class, reasons := range c.why {
 			for reason, n := range reasons {
@@ -125,28 +126,9 @@ func (w *world) settledChecksum() string {
 // ends of the partitions of waybill.events.
 func (w *world) ends() map[int32]int64 {
 	w.t.Helper()
-	type at struct {
-		partition int32
-		end       int64
-	}
-	found := make(chan at, 64)
-	err := w.log.Follow(w.t.Context(), eventlog.FollowConfig{
-		Topic: eventlog.EventsTopic,
-		Serve: func(ctx context.Context, p *eventlog.Partition) error {
-			end, err := p.End(ctx)
-			if err == nil {
-				found <- at{p.Number(), end}
-			}
-			return err
-		},
-	})
+	ends, err := ledger.Ends(w.t.Context(), w.log)
 	if err != nil {
 		w.t.Fatal(err)
-	}
-	close(found)
-	ends := make(map[int32]int64)
-	for a := range found {
-		ends[a.partition] = a.end
 	}
 	return ends
 }

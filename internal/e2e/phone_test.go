@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"waybill/client"
+	"waybill/internal/e2e/bell"
+	"waybill/internal/e2e/radio"
 )
 
 // phone is a device with an application that notes what it is handed.
 type phone struct {
-	coverage
-	bell
+	radio.Coverage
+	bell.Bell
 	user, device string
 	client       *client.Client
 	stop         func() error // ends Run and returns its error
@@ -46,7 +48,7 @@ func (p *phone) start(t testing.TB, w *world, edit ...func(*client.Config)) {
 		Token:    func(context.Context) (string, error) { return w.App.Token(p.user, p.device) },
 		Handler:  p.handle,
 		OnNotice: p.notice,
-		Dial:     p.dial,
+		Dial:     p.Dial,
 		// A phone would wait longer; here it only makes the test longer.
 		BackoffBase: 20 * time.Millisecond, BackoffCap: time.Second,
 	}
@@ -79,7 +81,7 @@ func (p *phone) handle(_ context.Context, push client.Push) error {
 	}
 	p.handled = append(p.handled, push)
 	p.mu.Unlock()
-	p.ring()
+	p.Ring()
 	return nil
 }
 
@@ -97,7 +99,7 @@ func (p *phone) notice(n client.Notice) {
 		p.lost = append(p.lost, n.Err)
 	}
 	p.mu.Unlock()
-	p.ring()
+	p.Ring()
 }
 
 // online says that everything owed has come and the connection is up.
@@ -119,6 +121,12 @@ func (p *phone) got() []client.Push {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.handled[:len(p.handled):len(p.handled)]
+}
+
+// await waits until cond holds of the phone.
+func (p *phone) await(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	awaitRing(t, &p.Bell, what, cond)
 }
 
 // awaitPushes waits until the application has been handed n pushes.
@@ -146,7 +154,7 @@ func (p *phone) work(at bool) {
 	p.mu.Lock()
 	p.at = at
 	p.mu.Unlock()
-	p.ring()
+	p.Ring()
 }
 
 func (p *phone) working() bool {

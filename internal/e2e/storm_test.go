@@ -13,10 +13,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"waybill/internal/app"
+	"waybill/internal/e2e/ledger"
+	"waybill/internal/e2e/radio"
 	"waybill/internal/eventlog"
 	"waybill/schemas"
 )
@@ -60,7 +63,7 @@ func TestStorm(t *testing.T) {
 	g.Go(func() error { return s.pushAll(ctx) })
 	for n := range stormUpsets {
 		at := (n + 1) * stormCalls * stormCall / (stormUpsets + 2)
-		s.books.await(t, fmt.Sprintf("push %d", at), func(l *ledger) bool { return len(l.order) >= at })
+		s.books.await(t, fmt.Sprintf("push %d", at), func(l *ledger.Ledger) bool { return len(l.Order) >= at })
 		for _, names := range upsets[n] {
 			s.upset(names, n%2 == 1)
 		}
@@ -69,7 +72,7 @@ func TestStorm(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range s.phones {
-		p.calm()
+		p.Calm()
 	}
 	s.awaitConnected(s.phones...)
 	s.awaitOutcomes()
@@ -96,7 +99,7 @@ func newStorm(t *testing.T, seed uint64) *storm {
 	for n := range stormUsers {
 		for d := range 1 + (3-n%4)/3 {
 			p := &phone{user: fmt.Sprintf("user-%03d", n), device: fmt.Sprintf("phone-%d", d)}
-			p.rng = rand.New(rand.NewPCG(seed, uint64(1+len(s.phones))))
+			p.Bad(rand.New(rand.NewPCG(seed, uint64(1+len(s.phones)))), radio.Troubles{Reads: 8, Tunnel: 950 * time.Millisecond})
 			s.phones = append(s.phones, p)
 			p.start(t, s.world)
 		}
@@ -129,9 +132,9 @@ func (s *storm) pushAll(ctx context.Context) error {
 
 func (s *storm) waitForRoom(ctx context.Context) error {
 	for {
-		rung := s.books.next()
+		rung := s.books.Next()
 		open := 0
-		s.books.look(func(l *ledger) { open = l.unended })
+		s.books.Look(func(l *ledger.Ledger) { open = l.Unended })
 		if open < stormAhead {
 			return nil
 		}
@@ -217,14 +220,14 @@ func cutOff(f *eventlog.Faults, tenant string) {
 // device that was handed it.
 func (s *storm) awaitOutcomes() {
 	s.t.Helper()
-	s.books.await(s.t, "an outcome of every push", func(l *ledger) bool {
-		return len(l.order) >= stormCalls*stormCall && l.unended == 0
+	s.books.await(s.t, "an outcome of every push", func(l *ledger.Ledger) bool {
+		return len(l.Order) >= stormCalls*stormCall && l.Unended == 0
 	})
 	for _, p := range s.phones {
-		s.books.await(s.t, "an outcome of all that "+p.name()+" was handed", func(l *ledger) bool {
+		s.books.await(s.t, "an outcome of all that "+p.name()+" was handed", func(l *ledger.Ledger) bool {
 			for _, push := range p.got() {
-				x := l.pushes[place{p.user, push.Position}]
-				if x == nil || len(x.devices[p.device]) == 0 {
+				x := l.Pushes[ledger.Place{User: p.user, Position: push.Position}]
+				if x == nil || len(x.Devices[p.device]) == 0 {
 					return false
 				}
 			}
@@ -235,7 +238,7 @@ func (s *storm) awaitOutcomes() {
 
 func (s *storm) check() {
 	s.t.Helper()
-	s.books.look(func(l *ledger) {
+	s.books.Look(func(l *ledger.Ledger) {
 		s.checkOutcomes(l)
 		for _, p := range s.phones {
 			s.checkPhone(l, p)
@@ -247,16 +250,16 @@ func (s *storm) check() {
 }
 
 // checkOutcomes: one as a whole, at most one for each device.
-func (s *storm) checkOutcomes(l *ledger) {
-	for at, x := range l.pushes {
-		if len(x.whole) != 1 {
-			s.t.Errorf("push %v has %d outcomes as a whole: %v", at, len(x.whole), x.whole)
+func (s *storm) checkOutcomes(l *ledger.Ledger) {
+	for at, x := range l.Pushes {
+		if len(x.Whole) != 1 {
+			s.t.Errorf("push %v has %d outcomes as a whole: %v", at, len(x.Whole), x.Whole)
 			continue
 		}
-		if end := x.whole[0]; x.ttl > 10_000 && end.class != schemas.Class_CLASS_DELIVERED && end.reason != schemas.Reason_REASON_DUPLICATE {
+		if end := x.Whole[0]; x.TTL > 10_000 && end.Class != schemas.Class_CLASS_DELIVERED && end.Reason != schemas.Reason_REASON_DUPLICATE {
 			s.t.Errorf("push %v could have lived for long and ended as %v", at, end)
 		}
-		for name, ends := range x.devices {
+		for name, ends := range x.Devices {
 			if len(ends) > 1 {
 				s.t.Errorf("push %v has %d outcomes for %s: %v", at, len(ends), name, ends)
 			}
@@ -266,41 +269,41 @@ func (s *storm) checkOutcomes(l *ledger) {
 
 // checkPhone: what was delivered was handed over, once and in order, and what
 // was handed over was delivered or ended as unconfirmed.
-func (s *storm) checkPhone(l *ledger, p *phone) {
+func (s *storm) checkPhone(l *ledger.Ledger, p *phone) {
 	for _, d := range p.disorder {
 		s.t.Error(d)
 	}
 	handed := make(map[uint64]bool)
 	for _, push := range p.got() {
 		handed[push.Position] = true
-		at := place{p.user, push.Position}
-		if ends := l.pushes[at].devices[p.device]; !delivered(ends) && !unconfirmed(ends) {
+		at := ledger.Place{User: p.user, Position: push.Position}
+		if ends := l.Pushes[at].Devices[p.device]; !ledger.Delivered(ends) && !ledger.Unconfirmed(ends) {
 			s.t.Errorf("push %v was handed over on %s and ended as %v", at, p.device, ends)
 		}
 	}
-	for at, x := range l.pushes {
-		if at.user == p.user && delivered(x.devices[p.device]) && !handed[at.position] {
+	for at, x := range l.Pushes {
+		if at.User == p.user && ledger.Delivered(x.Devices[p.device]) && !handed[at.Position] {
 			s.t.Errorf("push %v was delivered to %s and never handed over", at, p.device)
 		}
 	}
 }
 
 // table is the ledger as people read it.
-func (s *storm) table(l *ledger) string {
+func (s *storm) table(l *ledger.Ledger) string {
 	var b strings.Builder
 	row := func(what string, n int, say string) { fmt.Fprintf(&b, "  %-34s %8d  %s\n", what, n, say) }
 	c := s.tally(l)
-	row("pushes accepted", len(l.order), "by POST /v1/pushes, in the log")
+	row("pushes accepted", len(l.Order), "by POST /v1/pushes, in the log")
 	for _, class := range classes {
 		row("  "+class.Word(), c.classes[class], c.reasons(class))
 	}
-	row("  without an outcome", l.unended, "")
+	row("  without an outcome", l.Unended, "")
 	row("handed over, to any device", c.handed, "delivered ≤ this ≤ delivered + unconfirmed")
 	row("outcomes for devices", c.devices, fmt.Sprintf("of %d phones", len(s.phones)))
 	row("handed over, to each device", c.handedEach, fmt.Sprintf("%d of them flagged as sent before", c.again))
 	row("needed more than one connection", c.retried, fmt.Sprintf("at most %d", c.attempts))
 	row("connections", c.connects, fmt.Sprintf("%d cut, %d lost in tunnels", c.cuts, c.mutes))
 	row("stages torn down", stormUpsets*len(torn), "every second time as if killed")
-	row("decisions of older terms", l.stale, "ignored by every reader")
+	row("decisions of older terms", l.Stale, "ignored by every reader")
 	return b.String()
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"waybill/internal/e2e/ledger"
 	"waybill/schemas"
 )
 
@@ -24,40 +25,40 @@ type tally struct {
 	connects, cuts, mutes     int
 }
 
-func (s *storm) tally(l *ledger) tally {
+func (s *storm) tally(l *ledger.Ledger) tally {
 	c := tally{classes: make(map[schemas.Class]int), why: make(map[schemas.Class]map[schemas.Reason]int)}
-	for _, x := range l.pushes {
+	for _, x := range l.Pushes {
 		c.whole(x)
-		c.devices += len(x.devices)
+		c.devices += len(x.Devices)
 	}
-	handed := make(map[place]bool)
+	handed := make(map[ledger.Place]bool)
 	for _, p := range s.phones {
 		c.phone(p)
 		for _, push := range p.got() {
-			handed[place{p.user, push.Position}] = true
+			handed[ledger.Place{User: p.user, Position: push.Position}] = true
 		}
 	}
 	c.handed = len(handed)
 	return c
 }
 
-func (c *tally) whole(x *entry) {
-	for _, end := range x.whole {
-		c.classes[end.class]++
-		if c.why[end.class] == nil {
-			c.why[end.class] = make(map[schemas.Reason]int)
+func (c *tally) whole(x *ledger.Push) {
+	for _, end := range x.Whole {
+		c.classes[end.Class]++
+		if c.why[end.Class] == nil {
+			c.why[end.Class] = make(map[schemas.Reason]int)
 		}
-		c.why[end.class][end.reason]++
-		if end.dispatched {
+		c.why[end.Class][end.Reason]++
+		if end.Dispatched {
 			c.dispatched++
 		}
-		if end.sent {
+		if end.Sent {
 			c.sent++
 		}
-		if end.attempt > 1 {
+		if end.Attempt > 1 {
 			c.retried++
 		}
-		c.attempts = max(c.attempts, end.attempt)
+		c.attempts = max(c.attempts, end.Attempt)
 	}
 }
 
@@ -70,7 +71,7 @@ func (c *tally) phone(p *phone) {
 		}
 	}
 	c.connects += p.times()
-	cuts, mutes := p.troubles()
+	cuts, mutes := p.Count()
 	c.cuts += cuts
 	c.mutes += mutes
 }
@@ -82,11 +83,4 @@ func (c *tally) reasons(class schemas.Class) string {
 	}
 	slices.Sort(all)
 	return strings.Join(all, ", ")
-}
-
-func delivered(ends []ending) bool   { return has(ends, schemas.Class_CLASS_DELIVERED) }
-func unconfirmed(ends []ending) bool { return has(ends, schemas.Class_CLASS_UNCONFIRMED) }
-
-func has(ends []ending, class schemas.Class) bool {
-	return slices.ContainsFunc(ends, func(e ending) bool { return e.class == class })
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"waybill/console"
+	"waybill/internal/e2e/ledger"
 	"waybill/schemas"
 )
 
@@ -22,10 +23,10 @@ func TestTrace(t *testing.T) {
 	w := start(t, config(t))
 	p := w.phone("driver-1", "phone")
 	w.awaitConnected(p)
-	p.enter()
+	p.Enter()
 	id := w.push(request{User: "driver-1", Label: "order"}).id(t, 0)
-	w.books.await(t, "the push to be sent into the tunnel", func(l *ledger) bool { return l.kinds[schemas.Kind_KIND_SENT] == 1 })
-	p.leave()
+	w.books.await(t, "the push to be sent into the tunnel", func(l *ledger.Ledger) bool { return l.Kinds[schemas.Kind_KIND_SENT] == 1 })
+	p.Leave()
 	p.awaitPushes(t, 1)
 	w.awaitDelivered()
 	since := time.Now()

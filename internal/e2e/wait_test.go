@@ -1,55 +1,29 @@
 package e2e
 
 import (
-	"sync"
+	"context"
+	"fmt"
 	"testing"
 	"time"
+
+	"waybill/internal/e2e/bell"
 )
 
 // patience bounds every wait; none takes as long when all is well.
 const patience = 60 * time.Second
 
-// bell wakes those who wait for a change of what its owner guards.
-type bell struct {
-	mu   sync.Mutex
-	rung chan struct{} // closed by the next ring; nil = nobody waits
+// bounded ends with the test, or when a wait has taken too long.
+func bounded(t testing.TB) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(t.Context(), patience, fmt.Errorf("waited %v", patience))
 }
 
-func (b *bell) ring() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.rung != nil {
-		close(b.rung)
-		b.rung = nil
-	}
-}
-
-func (b *bell) next() <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.rung == nil {
-		b.rung = make(chan struct{})
-	}
-	return b.rung
-}
-
-// await waits until cond holds; it looks again at each ring.
-func (b *bell) await(t testing.TB, what string, cond func() bool) {
+// awaitRing waits until cond holds; it looks again at each ring of the bell.
+func awaitRing(t testing.TB, b *bell.Bell, what string, cond func() bool) {
 	t.Helper()
-	late := time.NewTimer(patience)
-	defer late.Stop()
-	for {
-		rung := b.next()
-		if cond() {
-			return
-		}
-		select {
-		case <-rung:
-		case <-late.C:
-			t.Fatalf("waited %v for %s", patience, what)
-		case <-t.Context().Done():
-			t.Fatalf("the test ended before %s", what)
-		}
+	ctx, cancel := bounded(t)
+	defer cancel()
+	if err := b.Await(ctx, cond); err != nil {
+		t.Fatalf("wait for %s: %v", what, err)
 	}
 }
 

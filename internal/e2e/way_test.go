@@ -3,6 +3,7 @@ package e2e
 import (
 	"testing"
 
+	"waybill/internal/e2e/ledger"
 	"waybill/schemas"
 )
 
@@ -16,5 +17,5 @@ func TestOnePush(t *testing.T) {
 	if id := a.id(t, 0); schemas.ID(got[0].ID) != id || string(got[0].Body) != `{"order":1}` {
 		t.Fatalf("got push %x with %s, want %v", got[0].ID, got[0].Body, id)
 	}
-	w.books.await(t, "the outcome", func(l *ledger) bool { return len(l.order) == 1 && l.unended == 0 })
+	w.books.await(t, "the outcome", func(l *ledger.Ledger) bool { return len(l.Order) == 1 && l.Unended == 0 })
 }

@@ -15,6 +15,7 @@ import (
 
 	"waybill/delivery"
 	"waybill/internal/app"
+	"waybill/internal/e2e/ledger"
 	"waybill/internal/eventlog"
 )
 
@@ -24,7 +25,7 @@ type world struct {
 	t       testing.TB
 	engines *engines // nil = the embedded ones of Dev
 	gates   []string // where devices connect
-	books   *books
+	books   books
 	log     *eventlog.Log
 }
 
@@ -115,7 +116,7 @@ func open(t testing.TB, cfg setup) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &world{Dev: dev, t: t, engines: cfg.engines, gates: cfg.Gates, books: newBooks()}
+	return &world{Dev: dev, t: t, engines: cfg.engines, gates: cfg.Gates, books: books{ledger.NewBooks()}}
 }
 
 // keepBooks follows the log until the test ends.
@@ -129,7 +130,7 @@ func (w *world) keepBooks() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- w.log.Follow(ctx, eventlog.FollowConfig{Topic: eventlog.EventsTopic, Serve: w.books.read})
+		done <- w.books.Keep(ctx, w.log)
 	}()
 	w.t.Cleanup(func() {
 		cancel()
@@ -166,7 +167,7 @@ func (w *world) pool() *pgxpool.Pool {
 func (w *world) awaitConnected(phones ...*phone) {
 	w.t.Helper()
 	for _, p := range phones {
-		p.bell.await(w.t, p.name()+" to be connected", func() bool { return p.online() })
+		p.await(w.t, p.name()+" to be connected", func() bool { return p.online() })
 	}
 }
 
@@ -175,8 +176,8 @@ func (w *world) awaitConnected(phones ...*phone) {
 func (w *world) partitionOf(user string) int32 {
 	w.t.Helper()
 	var at int32 = -1
-	w.books.await(w.t, "the partition of "+user, func(b *ledger) bool {
-		n, ok := b.partitions[user]
+	w.books.await(w.t, "the partition of "+user, func(b *ledger.Ledger) bool {
+		n, ok := b.Partitions[user]
 		at = n
 		return ok
 	})
