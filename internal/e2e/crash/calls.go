@@ -42,6 +42,11 @@ func (o *office) batch(ctx context.Context, c *http.Client, all []*push) error {
 		return err
 	}
 	defer resp.Body.Close()
+	return o.take(all, resp)
+}
+
+// take the answer of one call that is no stream.
+func (o *office) take(all []*push, resp *http.Response) error {
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		o.unreachable.Add(int64(len(all)))
@@ -101,8 +106,8 @@ func (o *office) stream(ctx context.Context, c *http.Client, all []*push) error 
 		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return o.strange(fmt.Errorf("%s to a stream", resp.Status))
+	if resp.StatusCode != http.StatusOK { // turned away whole
+		return o.take(all, resp)
 	}
 	d := json.NewDecoder(resp.Body)
 	var again error

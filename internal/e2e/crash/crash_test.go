@@ -1,17 +1,45 @@
 package crash
 
 import (
+	"bufio"
+	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// victimVariable makes the test binary a run that waits to be killed, in the
+// directory that it names; binaryVariable names waybill.
+const (
+	victimVariable = "WAYBILL_CRASH_VICTIM"
+	binaryVariable = "WAYBILL_CRASH_BINARY"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(victimVariable); dir != "" {
+		victim(dir)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// victim says a line when everything runs.
+func victim(dir string) {
+	say := func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+	cfg := Config{Seed: 1, Dir: dir, Binary: os.Getenv(binaryVariable), Port: 29300, Say: say}
+	var err error
+	if cfg.Root, err = moduleRoot(); err == nil {
+		_, err = Run(context.Background(), cfg)
+	}
+	say("the run has ended: %v", err)
+}
 
 // TestCrash runs the seeds of WAYBILL_CRASH_SEEDS, one after the other.
 // `make crash` sets them; without any it is left out, since a seed takes two
@@ -21,13 +49,7 @@ func TestCrash(t *testing.T) {
 	if len(seeds) == 0 {
 		t.Skip("WAYBILL_CRASH_SEEDS names no seed")
 	}
-	root := root(t)
-	binary := filepath.Join(t.TempDir(), "waybill")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/waybill")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
+	root, binary := build(t)
 	for _, text := range seeds {
 		seed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
@@ -37,9 +59,12 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// crash makes one run. Its logs are kept if something was wrong, or if
+// WAYBILL_CRASH_DIR names a folder for them.
 func crash(t *testing.T, cfg Config) {
+	kept := os.Getenv("WAYBILL_CRASH_DIR")
 	var err error
-	if cfg.Dir, err = os.MkdirTemp(os.Getenv("WAYBILL_CRASH_DIR"), "waybill-crash-"); err != nil {
+	if cfg.Dir, err = os.MkdirTemp(kept, fmt.Sprintf("waybill-crash-%d-", cfg.Seed)); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Say = t.Logf
@@ -48,24 +73,67 @@ func crash(t *testing.T, cfg Config) {
 		t.Error(err)
 	}
 	t.Log("\n" + result.Table())
-	for n, v := range result.Violations {
-		if n < 20 {
-			t.Error(v)
-		}
+	for _, v := range result.Violations[:min(20, len(result.Violations))] {
+		t.Error(v)
 	}
 	if t.Failed() {
 		t.Logf("logs: %s; transcript: %s", filepath.Join(cfg.Dir, "logs"), result.Transcript)
-	} else if err := os.RemoveAll(cfg.Dir); err != nil {
-		t.Error(err)
+	} else if kept == "" {
+		if err := os.RemoveAll(cfg.Dir); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
-// root of the repository.
-func root(t *testing.T) string {
+// build the binary once; root is the repository's.
+func build(t *testing.T) (root, binary string) {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	root, err := moduleRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimSpace(string(out))
+	binary = filepath.Join(t.TempDir(), "waybill")
+	cmd := exec.Command("go", "build", "-o", binary, "./cmd/waybill")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return root, binary
+}
+
+func moduleRoot() (string, error) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	return strings.TrimSpace(string(out)), err
+}
+
+// TestKilledRunLeavesNothing kills a run with -9 in the middle of its work.
+func TestKilledRunLeavesNothing(t *testing.T) {
+	if os.Getenv("WAYBILL_CRASH_SEEDS") == "" {
+		t.Skip("it takes half a minute; `make crash` runs it")
+	}
+	_, binary := build(t)
+	cfg := Config{Dir: t.TempDir(), Binary: binary}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), victimVariable+"="+cfg.Dir, binaryVariable+"="+binary)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, "everything runs") {
+		t.Errorf("the run said %q: %v", line, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := poll(ctx, "every process to end", func() error { return checkLeftovers(cfg) }); err != nil {
+		t.Error(err)
+	}
 }

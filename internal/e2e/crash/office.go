@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -40,6 +41,7 @@ type office struct {
 	// Fixed.
 	urls   []string // of the ingests
 	key    string
+	log    *slog.Logger
 	client *http.Client
 	pushes []push // by number
 	begin  time.Time
@@ -143,7 +145,9 @@ func (s *server) work(ctx context.Context) error {
 		}
 		wait := 10 * time.Millisecond // until more is due
 		if n > 0 {
+			began := time.Now()
 			if err := s.call(s.office, ctx, s.office.client, s.todo[:n]); err != nil {
+				s.office.log.Info("call", "pushes", n, "first", s.todo[0].Number, "took", time.Since(began), "err", err)
 				wait = time.Duration(100+s.rng.IntN(400)) * time.Millisecond
 			}
 			s.forget(n)

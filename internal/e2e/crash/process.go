@@ -112,6 +112,9 @@ func (p *process) end(s syscall.Signal, patience time.Duration) error {
 	_ = cmd.Process.Signal(s) // an error says that it has ended
 	select {
 	case <-ended:
+		if code := cmd.ProcessState.ExitCode(); s == syscall.SIGTERM && code != 0 {
+			return fmt.Errorf("%s was asked to end and ended with code %d: %s", p.name, code, p.lastWords())
+		}
 		return nil
 	case <-time.After(patience):
 		_ = cmd.Process.Kill()

@@ -35,6 +35,7 @@ const patience = 150 * time.Second
 // run is one run, from the first process to the last check.
 type run struct {
 	cfg    Config
+	own    *slog.Logger // of this process
 	site   *site
 	log    *eventlog.Log // of the books alone
 	books  *ledger.Books
@@ -54,12 +55,22 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		dir: cfg.Dir, root: cfg.Root, binary: cfg.Binary, port: cfg.Port,
 		app: app.DevApp{Name: "freight", APIKey: "office-of-the-crash-run-0123456789", Secret: "phones-of-the-crash-run-0123456789"},
 	}
-	err := os.MkdirAll(filepath.Join(cfg.Dir, "logs"), 0o755)
-	if err == nil {
-		err = r.whole(ctx)
+	f, err := openLog(cfg.Dir)
+	if err != nil {
+		return r.result, err
 	}
+	r.own = slog.New(slog.NewTextHandler(f, nil))
+	err = r.whole(ctx)
 	r.finish(ctx, err)
-	return r.result, errors.Join(err, r.close())
+	return r.result, errors.Join(err, r.close(), f.Close(), checkLeftovers(cfg))
+}
+
+// openLog is where this process writes: beside the logs of the others.
+func openLog(dir string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o755); err != nil {
+		return nil, err
+	}
+	return os.Create(filepath.Join(dir, "logs", "run.log"))
 }
 
 // whole is the run without its end.
@@ -107,13 +118,10 @@ func (r *run) begin(ctx context.Context) error {
 
 // keepBooks follows the log until the run ends.
 func (r *run) keepBooks() error {
-	f, err := os.Create(filepath.Join(r.cfg.Dir, "logs", "books.log"))
+	var err error
+	r.log, err = eventlog.Open(eventlog.Config{Brokers: r.site.brokers.addresses, Node: "books@crash", Log: r.own})
 	if err != nil {
 		return err
-	}
-	r.log, err = eventlog.Open(eventlog.Config{Brokers: r.site.brokers.addresses, Node: "books@crash", Log: slog.New(slog.NewTextHandler(f, nil))})
-	if err != nil {
-		return errors.Join(err, f.Close())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -122,7 +130,7 @@ func (r *run) keepBooks() error {
 		cancel()
 		err := <-done
 		r.log.Close()
-		return errors.Join(err, f.Close())
+		return err
 	}
 	return nil
 }
@@ -137,11 +145,15 @@ func (r *run) storm(ctx context.Context) error {
 	defer transport.CloseIdleConnections()
 	r.office = &office{
 		urls: []string{"http://" + r.site.at(portIngests+1), "http://" + r.site.at(portIngests+2)},
-		key:  r.site.app.APIKey, client: &http.Client{Transport: transport}, pushes: drawPushes(r.cfg.Seed),
+		key:  r.site.app.APIKey, log: r.own, client: &http.Client{Transport: transport}, pushes: drawPushes(r.cfg.Seed),
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return r.office.work(ctx, r.cfg.Seed) })
 	start := time.Now()
+	g.Go(func() error {
+		err := r.office.work(ctx, r.cfg.Seed)
+		r.cfg.Say("%5.1f s  the last push was accepted", time.Since(start).Seconds())
+		return err
+	})
 	for _, f := range r.plan {
 		g.Go(func() error { return r.suffer(ctx, start, f) })
 	}
@@ -168,6 +180,7 @@ func (r *run) suffer(ctx context.Context, start time.Time, f Fault) error {
 	if err := r.mend(ctx, f); err != nil {
 		return fmt.Errorf("end of %s %s: %w", f.Kind, f.Target, err)
 	}
+	r.cfg.Say("%5.1f s  end of %s %s", time.Since(start).Seconds(), f.Kind, f.Target)
 	return nil
 }
 
