@@ -12,26 +12,37 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"waybill/internal/wire"
 	"waybill/schemas"
 )
 
-// devicesEnv tells the test binary that it is the devices of BenchmarkDevices:
-// the gate's address and how many.
+// devicesEnv tells the test binary that it is the devices of a benchmark: what
+// they do, the gate's address and how many.
 const devicesEnv = "WAYBILL_GATE_DEVICES"
 
-// TestDevicesOfBenchmark is no test: it is the process of BenchmarkDevices that
-// is devices, so that their work is not counted. They acknowledge what comes,
-// once for each read, until standard input ends.
+// TestDevicesOfBenchmark is no test: it is the process of a benchmark that is
+// devices, so that their work is not counted.
 func TestDevicesOfBenchmark(t *testing.T) {
-	var address string
+	var do, address string
 	var count int
-	if n, _ := fmt.Sscan(os.Getenv(devicesEnv), &address, &count); n != 2 {
-		t.Skip("it is started by BenchmarkDevices")
+	if n, _ := fmt.Sscan(os.Getenv(devicesEnv), &do, &address, &count); n != 3 {
+		t.Skip("it is started by benchmarks")
 	}
 	devices := make([]net.Conn, count)
+	switch do {
+	case "acknowledge":
+		acknowledge(t, address, devices)
+	case "resume":
+		resume(t, address, devices)
+	}
+}
+
+// acknowledge logs in, then answers what comes, once for each read, until
+// standard input ends.
+func acknowledge(t *testing.T, address string, devices []net.Conn) {
 	dialAll(t, address, devices)
 	var wg sync.WaitGroup
 	for _, nc := range devices {
@@ -43,6 +54,40 @@ func TestDevicesOfBenchmark(t *testing.T) {
 		nc.Close()
 	}
 	wg.Wait()
+}
+
+// resume lets all devices connect at once, as often as standard input says so.
+// A device closes when all have been answered.
+func resume(t *testing.T, address string, devices []net.Conn) {
+	d := dial(t, address)
+	frame := wire.AppendFrame(nil, wire.Header{Kind: wire.KindRequest, Command: wire.CmdResume, Sequence: 1}, nil, encode(&schemas.Resume{
+		Ticket: d.login("ann", 0).Ticket, Hello: hello(0, 2),
+	}))
+	fmt.Println("ready")
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		var group errgroup.Group
+		for i := range devices {
+			group.Go(func() error {
+				d := &device{t: t}
+				var err error
+				if d.nc, err = net.Dial("tcp", address); err != nil {
+					return err
+				}
+				devices[i] = d.nc
+				d.write(frame)
+				d.welcome(wire.CmdResume)
+				return nil
+			})
+		}
+		if err := group.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println("resumed")
+		for _, nc := range devices {
+			_ = nc.(*net.TCPConn).SetLinger(0) // leaves no port in TIME_WAIT
+			nc.Close()
+		}
+	}
 }
 
 // acknowledgeAll answers the pushes of each read with one cursor.
@@ -74,11 +119,18 @@ func acknowledgeAll(nc net.Conn) {
 	}
 }
 
-// startDevices runs them in a process of their own until the benchmark ends.
-func startDevices(b *testing.B, address string, count int) {
+// others is the process that is devices.
+type others struct {
+	b   *testing.B
+	in  io.WriteCloser
+	out *bufio.Reader
+}
+
+// startDevices runs them until the benchmark ends.
+func startDevices(b *testing.B, do, address string, count int) *others {
 	b.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestDevicesOfBenchmark$")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d", devicesEnv, address, count))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %d", devicesEnv, do, address, count))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -92,8 +144,23 @@ func startDevices(b *testing.B, address string, count int) {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { in.Close(); _, _ = io.Copy(io.Discard, out); _ = cmd.Wait() })
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
-		b.Fatalf("the devices say %q (%v)", line, err)
+	o := &others{b, in, bufio.NewReader(out)}
+	o.expect("ready")
+	return o
+}
+
+// tell makes the devices do it again.
+func (o *others) tell(word string) {
+	if _, err := fmt.Fprintln(o.in, word); err != nil {
+		o.b.Fatal(err)
+	}
+}
+
+// expect waits until the devices say the word.
+func (o *others) expect(word string) {
+	o.b.Helper()
+	if line, err := o.out.ReadString('\n'); line != word+"\n" {
+		o.b.Fatalf("the devices say %q (%v), want %s", line, err, word)
 	}
 }
 
@@ -101,7 +168,7 @@ func startDevices(b *testing.B, address string, count int) {
 // the broker's answers do, that it has what was reported. It tells which
 // connection has acknowledged.
 type loopFacts struct {
-	free chan uint64 // numbers of connections that acknowledged or logged in
+	free chan uint64 // numbers of connections that acknowledged or logged in; nil: nobody asks
 	wake chan struct{}
 
 	mu    sync.Mutex
@@ -109,7 +176,7 @@ type loopFacts struct {
 }
 
 func newLoopFacts(b *testing.B) *loopFacts {
-	f := &loopFacts{free: make(chan uint64, 1<<16), wake: make(chan struct{}, 1)}
+	f := &loopFacts{wake: make(chan struct{}, 1)}
 	var wg sync.WaitGroup
 	wg.Go(f.finish)
 	b.Cleanup(func() { close(f.wake); wg.Wait() })
@@ -117,7 +184,7 @@ func newLoopFacts(b *testing.B) *loopFacts {
 }
 
 func (f *loopFacts) Report(e *schemas.Event, _ []byte, _ bool, done func(schemas.Position, error)) error {
-	if e.Kind == schemas.Kind_KIND_ACKED || e.Kind == schemas.Kind_KIND_CONNECTED {
+	if f.free != nil && (e.Kind == schemas.Kind_KIND_ACKED || e.Kind == schemas.Kind_KIND_CONNECTED) {
 		f.free <- e.Connection
 	}
 	if done == nil {
@@ -158,9 +225,10 @@ func BenchmarkDevices(b *testing.B) {
 
 func benchmarkDevices(b *testing.B, devices int) {
 	facts := newLoopFacts(b)
+	facts.free = make(chan uint64, 1<<16)
 	g := newTestGate(b, facts)
 	g.incarnation.Store(7)
-	startDevices(b, serveNative(b, g), devices)
+	startDevices(b, "acknowledge", serveNative(b, g), devices)
 	s := &source{obeyer: obeyer{gate: g}, last: make(map[uint64]uint64), free: facts.free}
 	s.push(devices)
 	b.ResetTimer()
@@ -199,6 +267,23 @@ func (s *source) push(least int) (n int) {
 	s.obeyer.run()
 	s.batches++
 	return n
+}
+
+// BenchmarkResume is a storm: 2,000 devices connect and resume at once, and are
+// gone. It reports the CPU time of the gate's process for each, the kernel's for
+// connecting and closing included.
+func BenchmarkResume(b *testing.B) {
+	const devices = 2000
+	g := newTestGate(b, newLoopFacts(b))
+	g.incarnation.Store(7)
+	o := startDevices(b, "resume", serveNative(b, g), devices)
+	before := cpuTime(b)
+	for b.Loop() {
+		o.tell("resume")
+		o.expect("resumed")
+	}
+	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N*devices), "cpu-ns/resume")
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*devices), "ns/resume")
 }
 
 // cpuTime is what the process has used, user and system.
