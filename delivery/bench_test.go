@@ -12,19 +12,27 @@ import (
 
 // line is a core with a log in front of it, which takes what is decided.
 type line struct {
-	core *Core
-	out  *outbox
-	pos  schemas.Position
-	now  int64
-	said []schemas.Position // of the newest flush, by command
+	core   *Core
+	out    *outbox
+	reuse  bool
+	echoes []*echo
+	pos    schemas.Position
+	now    int64
+	said   []schemas.Position // of the newest flush, by command
 }
 
 func newLine(b *testing.B) *line {
-	l := &line{core: NewCore(Defaults(), schemas.ID{1}, mailbox.New(), 0), now: 1_700_000_000_000_000}
+	l := &line{core: newCore(Defaults()), now: 1_700_000_000_000_000}
 	l.out = newOutbox(slog.New(slog.DiscardHandler), taker{}, taker{})
-	l.core.ApplyGate(1, l.now, &schemas.Event{Kind: schemas.Kind_KIND_STARTED, Gate: 1, Started: &schemas.Started{Lease: 3_600_000}})
 	b.ReportAllocs()
 	return l
+}
+
+// newCore knows gate 1.
+func newCore(set Settings) *Core {
+	c := NewCore(set, schemas.ID{1}, mailbox.New(), 0)
+	c.ApplyGate(1, 1_700_000_000_000_000, &schemas.Event{Kind: schemas.Kind_KIND_STARTED, Gate: 1, Started: &schemas.Started{Lease: 3_600_000}})
+	return c
 }
 
 func (l *line) claim() {
@@ -50,7 +58,30 @@ func (l *line) flush() []*schemas.Event {
 		l.out.command(m)
 		l.said = append(l.said, schemas.Position(m.Position))
 	}
-	return decisions
+	back := make([]*schemas.Event, len(decisions))
+	for i, e := range decisions {
+		back[i] = l.readBack(i, e)
+	}
+	l.core.Recycle()
+	return back
+}
+
+// readBack is the decision as it comes out of the log. In a line that is reused
+// it is good until the next flush.
+func (l *line) readBack(i int, e *schemas.Event) *schemas.Event {
+	if i >= len(l.echoes) || !l.reuse {
+		l.echoes = append(l.echoes[:min(i, len(l.echoes))], new(echo))
+	}
+	x := l.echoes[i]
+	x.event = schemas.Event{Kind: e.Kind, App: e.App, User: e.User, Device: e.Device, Term: e.Term, Outcome: &x.outcome}
+	o := e.Outcome
+	x.outcome = schemas.Outcome{Position: o.Position, Class: o.Class, Reason: o.Reason, Whole: o.Whole}
+	return &x.event
+}
+
+type echo struct {
+	event   schemas.Event
+	outcome schemas.Outcome
 }
 
 // taker takes everything.
@@ -85,6 +116,7 @@ func pushed(i, n int) *schemas.Event {
 func BenchmarkPush(b *testing.B) {
 	const users, flying = 1000, 100
 	l := newLine(b)
+	l.reuse = true
 	l.claim()
 	for i := range users {
 		l.apply(connected(i))

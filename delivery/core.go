@@ -39,6 +39,7 @@ type Core struct {
 	held []*way          // that have somebody waiting, in the order of the first
 	turn uint64          // counts Takes
 
+	lent      lent
 	decisions []*schemas.Event
 	commands  []*schemas.Command
 }
@@ -198,7 +199,8 @@ func (c *Core) look() {
 
 // Take hands out what is to be appended, in order, and forgets it. Times, node
 // names and serials are the caller's to fill in. It says at most Settings.Burst
-// commands to one gate; see More.
+// commands to one gate; see More. A caller that is done with all of it before the
+// next event says so with Recycle.
 func (c *Core) Take() ([]*schemas.Event, []*schemas.Command) {
 	if c.active {
 		c.look()
@@ -210,6 +212,7 @@ func (c *Core) Take() ([]*schemas.Event, []*schemas.Command) {
 	c.turn++
 	d, m := c.decisions, c.commands
 	c.decisions, c.commands = nil, nil
+	c.lent.take(d, m)
 	return d, m
 }
 

@@ -22,11 +22,11 @@ type meters struct {
 
 	mu    sync.Mutex
 	kinds map[schemas.Kind]metric.MeasurementOption
-	ends  map[ended]metric.MeasurementOption
+	ends  map[ending]metric.MeasurementOption
 }
 
-// ended is what outcomes are counted by.
-type ended struct {
+// ending is what outcomes are counted by.
+type ending struct {
 	class  schemas.Class
 	reason schemas.Reason
 }
@@ -35,7 +35,7 @@ func newMeters(m metric.Meter) (*meters, error) {
 	if m == nil {
 		m = noop.NewMeterProvider().Meter("")
 	}
-	x := &meters{kinds: make(map[schemas.Kind]metric.MeasurementOption), ends: make(map[ended]metric.MeasurementOption)}
+	x := &meters{kinds: make(map[schemas.Kind]metric.MeasurementOption), ends: make(map[ending]metric.MeasurementOption)}
 	var errs []error
 	counter := func(name, what string) metric.Int64Counter {
 		c, err := m.Int64Counter(name, metric.WithDescription(what))
@@ -61,19 +61,35 @@ func (x *meters) decided(e *schemas.Event) {
 	x.decisions.Add(context.Background(), 1, x.kindOption(e.Kind))
 }
 
-// tally counts the outcomes of one flush before the instruments are told.
-type tally map[ended]int64
+// tally counts the outcomes of one flush before the instruments are told. Few
+// kinds of them occur, so they are looked for one by one.
+type tally []tallied
 
-func (t tally) outcome(e *schemas.Event) { t[ended{e.Outcome.Class, e.Outcome.Reason}]++ }
-
-func (x *meters) ended(t tally) {
-	for k, n := range t {
-		x.outcomes.Add(context.Background(), n, x.endOption(k))
-	}
-	clear(t)
+type tallied struct {
+	ending
+	n int64
 }
 
-func (x *meters) endOption(k ended) metric.MeasurementOption {
+func (t *tally) outcome(e *schemas.Event) {
+	k := ending{e.Outcome.Class, e.Outcome.Reason}
+	for i := range *t {
+		if (*t)[i].ending == k {
+			(*t)[i].n++
+			return
+		}
+	}
+	*t = append(*t, tallied{k, 1})
+}
+
+// ended tells the instruments, and empties the tally.
+func (x *meters) ended(t *tally) {
+	for _, k := range *t {
+		x.outcomes.Add(context.Background(), k.n, x.endOption(k.ending))
+	}
+	*t = (*t)[:0]
+}
+
+func (x *meters) endOption(k ending) metric.MeasurementOption {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	o, ok := x.ends[k]

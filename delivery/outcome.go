@@ -1,8 +1,6 @@
 package delivery
 
 import (
-	"bytes"
-
 	"waybill/internal/mailbox"
 	"waybill/schemas"
 )
@@ -48,7 +46,6 @@ func (c *Core) endCopy(u *mailbox.User, p *mailbox.Push, i int, class schemas.Cl
 	o := e.Outcome
 	steps(o, cp)
 	o.Attempt, o.Platform = cp.Attempt, d.Platform
-	e.Session = bytes.Clone(d.Session[:])
 	if class == delivered {
 		e.SetConn(cp.AckConn)
 		if p.End == 0 && !p.Delivered && c.endingWhole(p) == 0 {
@@ -60,12 +57,16 @@ func (c *Core) endCopy(u *mailbox.User, p *mailbox.Push, i int, class schemas.Cl
 }
 
 func (c *Core) outcome(u *mailbox.User, p *mailbox.Push, device string, class schemas.Class, reason schemas.Reason) *schemas.Event {
-	e := c.decision(u, schemas.Kind_KIND_OUTCOME, device)
-	e.TraceId, e.ParentSpan = p.Trace[:], span(p)
-	e.Outcome = &schemas.Outcome{
-		Position: uint64(p.Pos), PushId: p.ID[:], Class: class, Reason: reason,
-		Steps: &schemas.Steps{Accepted: p.Accepted},
-		Label: p.Label, Family: p.Family, Command: p.Command, Name: p.Name, First: uint64(p.First),
+	x := c.lent.end()
+	e, o := &x.event, &x.outcome
+	e.Kind, e.App, e.User, e.Device, e.Term = schemas.Kind_KIND_OUTCOME, u.App, u.Name, device, uint64(c.term)
+	e.TraceId, e.ParentSpan, e.Outcome = p.Trace[:], span(p), o
+	o.Position, o.PushId, o.Class, o.Reason = uint64(p.Pos), p.ID[:], class, reason
+	o.Steps, x.steps.Accepted = &x.steps, p.Accepted
+	o.Label, o.Family, o.Command, o.Name, o.First = p.Label, p.Family, p.Command, p.Name, uint64(p.First)
+	if i := u.Device(device); i >= 0 && device != "" {
+		x.session = u.Devices[i].Session
+		e.Session = x.session[:]
 	}
 	return e
 }

@@ -64,7 +64,6 @@ func (w *Worker) newOwner(p *eventlog.Partition, snap *snapshot.Snapshot, log *s
 		w: w, p: p, log: log, self: self, next: snap.Next,
 		core:  NewCore(w.cfg.Settings, self, snap.State, asOf),
 		out:   newOutbox(log, w.decisions, w.commands),
-		tally: make(tally),
 		gates: w.gates.subscribe(),
 		ends:  make(chan barrier, 1),
 		ready: ready,
@@ -129,9 +128,11 @@ func (o *owner) woken() {
 
 // read folds a batch.
 func (o *owner) read(b eventlog.Batch) {
+	if n := len(b.Entries); n > 0 {
+		o.clock.observe(b.Entries[n-1].Time)
+	}
 	for i := range b.Entries {
 		e := &b.Entries[i]
-		o.clock.observe(e.Time)
 		if e.Event != nil {
 			o.core.Apply(e.Position, e.Time, e.Event)
 		}
@@ -168,7 +169,8 @@ func (o *owner) flush() {
 		o.out.command(m)
 	}
 	o.w.meters.commanded(len(commands))
-	o.w.meters.ended(o.tally)
+	o.w.meters.ended(&o.tally)
+	o.core.Recycle()
 	o.out.send(began, o.core)
 }
 

@@ -154,7 +154,8 @@ func (c *Core) write(s *series, m *schemas.Command) {
 }
 
 func (c *Core) command(u *mailbox.User, kind schemas.CommandKind, i int, s *series) *schemas.Command {
-	m := &schemas.Command{Kind: kind, App: u.App, User: u.Name, Device: u.Devices[i].Name, Term: uint64(c.term)}
+	m := c.lent.command()
+	m.Kind, m.App, m.User, m.Device, m.Term = kind, u.App, u.Name, u.Devices[i].Name, uint64(c.term)
 	m.SetConn(s.conn)
 	return m
 }
@@ -200,7 +201,9 @@ func (c *Core) close(u *mailbox.User, w *userWork, device string, conn schemas.C
 	if c.silent {
 		return
 	}
-	m := &schemas.Command{Kind: schemas.CommandKind_COMMAND_KIND_CLOSE, App: u.App, User: u.Name, Device: device, Term: uint64(c.term), Reason: reason}
+	m := c.lent.command()
+	m.Kind, m.App, m.User, m.Device = schemas.CommandKind_COMMAND_KIND_CLOSE, u.App, u.Name, device
+	m.Term, m.Reason = uint64(c.term), reason
 	m.SetConn(conn)
 	c.commands = append(c.commands, m)
 }

@@ -90,7 +90,9 @@ func (u *User) due(p *Push, at, ttl int64) {
 	p.Since, p.Dead = at, at+ttl
 	if p.Never == 0 {
 		u.collapse(p)
-		p.Copies = make([]Copy, len(u.Devices))
+		if p.Copies = p.one[:]; len(u.Devices) != 1 {
+			p.Copies = make([]Copy, len(u.Devices))
+		}
 		for i := range u.Devices {
 			d, c := &u.Devices[i], &p.Copies[i]
 			c.Owed = d.Live && p.For(d.Name)

@@ -41,9 +41,10 @@ type Push struct {
 	// is under way.
 	Ending Ending
 
-	noted   bool // it stands in User.noted
-	changed bool // since Changes handed it out
-	stored  bool // it has a row: its end must be stored too
+	one     [1]Copy // of Copies, where one is enough: most users have one device
+	noted   bool    // it stands in User.noted
+	changed bool    // since Changes handed it out
+	stored  bool    // it has a row: its end must be stored too
 }
 
 // Ending is what a delivery worker has decided and not read back.
