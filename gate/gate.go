@@ -44,6 +44,8 @@ type Gate struct {
 	numbers     atomic.Uint64       // connections so far
 	incarnation atomic.Uint64       // 0 before `started` is in the log
 	ends        atomic.Int64        // disconnects on their way into the log
+	stalled     atomic.Int64        // nanoseconds; see look
+	looked      int64               // on the clock; owned by tick
 
 	// Set by Run before anything else is started.
 	stop context.CancelCauseFunc
@@ -79,9 +81,9 @@ func New(cfg Config) (*Gate, error) {
 	return g, nil
 }
 
-// clock is nanoseconds since the gate was made; setting the system's clock does
-// not move it.
-func (g *Gate) clock() int64 { return int64(g.now().Sub(g.epoch)) }
+// clock is nanoseconds since the gate was made, less those that it was stalled.
+// Setting the system's clock does not move it.
+func (g *Gate) clock() int64 { return int64(g.now().Sub(g.epoch)) - g.stalled.Load() }
 
 // Ready is closed when the gate accepts connections.
 func (g *Gate) Ready() <-chan struct{} { return g.ready }
@@ -211,7 +213,7 @@ func (g *Gate) tick(ctx context.Context) {
 	for {
 		select {
 		case <-turn.C:
-			g.wheel.turn(g.clock())
+			g.look()
 		case <-retry.C:
 			g.owing.retry()
 		case <-ctx.Done():
@@ -219,6 +221,24 @@ func (g *Gate) tick(ctx context.Context) {
 		}
 	}
 }
+
+// look turns the wheel. A gate that was stopped, or got no processor, has read
+// nothing meanwhile: its clock leaves that time out, so that what devices said
+// in it is read before anybody is judged by their silence.
+func (g *Gate) look() {
+	now := g.clock()
+	if gap := time.Duration(now - g.looked); g.looked > 0 && gap > stallAfter {
+		now = g.looked + int64(wheelTick)
+		g.stalled.Add(int64(gap - wheelTick))
+		g.cfg.Logger.Warn("the gate was stalled", "seconds", gap.Seconds())
+	}
+	g.looked = now
+	g.wheel.turn(now)
+}
+
+// stallAfter is above what a loaded machine or a collection takes, and below
+// every deadline.
+const stallAfter = time.Second
 
 // retryEvery is how soon after the log is back its gate speaks again.
 const retryEvery = time.Second

@@ -56,3 +56,39 @@ func checkExpired(t *testing.T, g *Gate, open map[*conn]bool) {
 		}
 	}
 }
+
+// TestStall: a gate that was stopped for long holds nobody's silence against
+// them, neither a live connection's nor that of a login on its way; from then
+// on deadlines count as ever.
+func TestStall(t *testing.T) {
+	h := newHarness(t)
+	look := func(times int) {
+		for range times {
+			h.now = h.now.Add(wheelTick)
+			h.gate.look()
+		}
+	}
+	look(1)
+	idle := h.conn
+	idle.receive(loginFrame(t, "ann", 0))
+	h.facts.finish(nil)
+	h.connect()
+	entering := h.conn
+	entering.receive(loginFrame(t, "bob", 0))
+	h.connect()
+	look(4)
+
+	h.now = h.now.Add(time.Hour)
+	look(1)
+	if idle.state != stateLive || entering.state != stateEntering || h.conn.state != stateNew {
+		t.Fatalf("after a stall the states are %d, %d and %d", idle.state, entering.state, h.conn.state)
+	}
+	h.facts.finish(nil)
+	if entering.state != stateLive {
+		t.Error("the login that was on its way did not succeed")
+	}
+	look(int(idle.silence()/wheelTick) + 4)
+	if idle.state != stateClosing || entering.state != stateClosing || h.conn.state == stateNew {
+		t.Errorf("after their silence the states are %d, %d and %d", idle.state, entering.state, h.conn.state)
+	}
+}
