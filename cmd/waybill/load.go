@@ -25,6 +25,13 @@ type loadCmd struct {
 	Echo      loadEchoCmd      `cmd:"" help:"Be the yardstick: a server that writes back what it reads." hidden:""`
 }
 
+// Help says which of them to use.
+func (*loadCmd) Help() string {
+	return `Each command measures a Waybill that runs already, by default the one of "waybill dev" in .waybill, or with --spawn a fresh one that goes with it. push says how many pushes a second go through and how fast one is; uplinks the same of the other way; reconnect how soon everybody is back after all have gone; idle what a connection costs in memory. bench runs all of it as the project's own figures, with their goals, into docs/benchmarks/push.md.
+
+The generator shares the machine with what it measures. Close other programs, name Waybill's processes (--pid) to learn their CPU seconds, and take --echo as the yardstick: rates on a shared machine vary, the ratio does so less.`
+}
+
 // loadTarget says what is measured and how.
 type loadTarget struct {
 	Spawn bool     `help:"Start a Waybill of its own in a fresh directory, and end it."`
@@ -33,7 +40,7 @@ type loadTarget struct {
 	Kafka []string `help:"With --spawn: brokers in place of the embedded one." placeholder:"HOST:PORT"`
 	Split bool     `help:"With --spawn: each stage and each engine is a process."`
 
-	Dir   string `help:"Directory of the running dev: its keys." default:".waybill" type:"path" env:"WAYBILL_DIR"`
+	Dir string `help:"Directory of the running dev: its keys." default:".waybill" type:"path" env:"WAYBILL_DIR"`
 
 	Gate    []string `help:"Where devices connect; they take turns." default:"127.0.0.1:7400" env:"WAYBILL_GATE"`
 	To      string   `help:"The push API." default:"http://127.0.0.1:7480" env:"WAYBILL_PUSH_API"`
@@ -42,6 +49,7 @@ type loadTarget struct {
 	PID     []int    `help:"Processes whose CPU seconds count, with their children." name:"pid"`
 
 	Devices  int           `help:"Devices, each of a user of its own." default:"1000"`
+	Users    string        `help:"Prefix of the users' names. A second generator beside this one needs another." default:"load"`
 	Body     int           `help:"Bytes of a message." default:"200"`
 	Duration time.Duration `help:"Measured part of each run." default:"8s"`
 	Warmup   time.Duration `help:"What is not measured before." default:"2s"`
@@ -65,7 +73,7 @@ func (t *loadTarget) config(ctx context.Context, log *slog.Logger) (load.Config,
 	// those that work.
 	runtime.GOMAXPROCS(runtime.NumCPU() + 2)
 	cfg := load.Defaults()
-	cfg.Devices, cfg.Body, cfg.Duration, cfg.Warmup, cfg.Log = t.Devices, t.Body, t.Duration, t.Warmup, log
+	cfg.Devices, cfg.Users, cfg.Body, cfg.Duration, cfg.Warmup, cfg.Log = t.Devices, t.Users, t.Body, t.Duration, t.Warmup, log
 	if t.Spawn {
 		target, stop, err := t.spawn(ctx)
 		cfg.Target = target

@@ -35,12 +35,17 @@ type fake struct {
 	mu       sync.Mutex
 	position uint64
 	conns    map[string]net.Conn // by user
-	accepted uint64
+	accepted map[string]uint64   // by label
 	resumes  int
+	traces   map[string]*fakeTrace
+	stalled  sync.Once
 	// What it does wrong.
-	twice  bool // pushes everything twice, as two different pushes
-	repeat bool // writes every frame twice
-	busy   int  // so many calls are refused first
+	stall  time.Duration     // the first call is answered so late, and all others wait for it
+	twice  bool              // pushes everything twice, as two different pushes
+	repeat bool              // writes every frame twice
+	busy   int               // so many calls are refused first
+	keep   bool              // pushes to devices that are away wait for them
+	kept   map[string][]byte // frames, by user
 }
 
 func newFake(t *testing.T) *fake {
@@ -49,10 +54,11 @@ func newFake(t *testing.T) *fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{t: t, gate: ln, conns: map[string]net.Conn{}}
+	f := &fake{t: t, gate: ln, conns: map[string]net.Conn{}, traces: map[string]*fakeTrace{}, kept: map[string][]byte{}, accepted: map[string]uint64{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/pushes", f.handlePushes)
 	mux.HandleFunc("GET /v1/funnel", f.handleFunnel)
+	mux.HandleFunc("GET /v1/traces/{id}", f.handleTrace)
 	f.api = httptest.NewServer(mux)
 	var serving sync.WaitGroup
 	serving.Go(func() { f.accept(&serving) })
@@ -77,11 +83,22 @@ func (f *fake) accept(serving *sync.WaitGroup) {
 			return
 		}
 		serving.Go(func() {
-			defer nc.Close()
+			defer f.forget(nc)
 			if err := f.serve(nc); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 				f.t.Logf("device: %v", err)
 			}
 		})
+	}
+}
+
+func (f *fake) forget(nc net.Conn) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	nc.Close()
+	for user, have := range f.conns {
+		if have == nc {
+			delete(f.conns, user)
+		}
 	}
 }
 
@@ -143,17 +160,18 @@ func (f *fake) welcome(nc net.Conn, h wire.Header, user string) error {
 	}
 	f.conns[user] = nc
 	f.position++
-	out := wire.AppendResponse(nil, h, 0, body)
+	out := append(wire.AppendResponse(nil, h, 0, body), f.kept[user]...)
+	delete(f.kept, user)
 	out = wire.AppendPush(out, wire.Header{Command: wire.CmdResumed}, wire.PushPrefix{Position: f.position}, nil)
 	_, err = nc.Write(out)
 	return err
 }
 
 // push writes one body to the user's device, if that is there.
-func (f *fake) push(user string, body []byte) {
+func (f *fake) push(user, label string, body []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.accepted++
+	f.accepted[label]++
 	times := 1
 	if f.twice {
 		times = 2
@@ -164,24 +182,69 @@ func (f *fake) push(user string, body []byte) {
 		if f.repeat {
 			frame = append(frame, frame...)
 		}
-		if nc := f.conns[user]; nc != nil {
+		nc := f.conns[user]
+		switch {
+		case nc != nil:
 			_, _ = nc.Write(frame)
+		case f.keep:
+			f.kept[user] = append(f.kept[user], frame...)
 		}
 	}
 }
 
-type fakeRequest struct {
-	User string
-	Body string
+// hold keeps the first call, and with it all that follow, for the stall.
+func (f *fake) hold(r *http.Request) {
+	if f.stall == 0 {
+		return
+	}
+	t := time.NewTimer(f.stall)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-r.Context().Done():
+	}
 }
+
+type fakeRequest struct{ User, Label, Body string }
 
 func (f *fake) take(r fakeRequest) string {
 	body, err := base64.StdEncoding.DecodeString(r.Body)
 	if err != nil {
 		f.t.Errorf("body: %v", err)
 	}
-	f.push(r.User, body)
-	return `{"status":"accepted","trace_id":"00"}`
+	f.push(r.User, r.Label, body)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id := fmt.Sprint(len(f.traces))
+	f.traces[id] = &fakeTrace{at: time.Now()}
+	return fmt.Sprintf(`{"status":"accepted","trace_id":%q}`, id)
+}
+
+// fakeTrace is unknown at the first look, in flight at the second, and then
+// delivered.
+type fakeTrace struct {
+	at    time.Time
+	looks int
+}
+
+func (f *fake) handleTrace(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t := f.traces[r.PathValue("id")]
+	if t == nil {
+		f.t.Errorf("a trace that is unknown: %s", r.URL)
+		return
+	}
+	t.looks++
+	at := t.at.Format(time.RFC3339Nano)
+	switch t.looks {
+	case 1:
+		http.Error(w, `{"reason":"not_yet"}`, http.StatusNotFound)
+	case 2:
+		fmt.Fprintf(w, `{"messages":[{"state":"in_flight","hops":[{"kind":"pushed","at":%q}]}]}`, at)
+	default:
+		fmt.Fprintf(w, `{"messages":[{"state":"delivered","hops":[{"kind":"pushed","at":%q},{"kind":"acked","at":%q}]}]}`, at, at)
+	}
 }
 
 func (f *fake) handlePushes(w http.ResponseWriter, r *http.Request) {
@@ -190,6 +253,7 @@ func (f *fake) handlePushes(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text, _ := io.ReadAll(r.Body)
+	f.stalled.Do(func() { f.hold(r) })
 	f.mu.Lock()
 	refuse := f.busy > 0
 	f.busy--
@@ -210,6 +274,10 @@ func (f *fake) handlePushes(w http.ResponseWriter, r *http.Request) {
 		answers[i] = f.take(r)
 	}
 	w.WriteHeader(http.StatusAccepted)
+	if strings.HasPrefix(string(text), "{") {
+		fmt.Fprint(w, answers[0])
+		return
+	}
 	fmt.Fprintf(w, "[%s]", strings.Join(answers, ","))
 }
 
@@ -229,10 +297,11 @@ func (f *fake) handleLines(w http.ResponseWriter, r *http.Request) {
 }
 
 // handleFunnel says that everything ended.
-func (f *fake) handleFunnel(w http.ResponseWriter, _ *http.Request) {
+func (f *fake) handleFunnel(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	fmt.Fprintf(w, `{"total":{"accepted":%d},"endings":[{"count":%d}]}`, f.accepted, f.accepted)
+	n := f.accepted[r.FormValue("label")]
+	fmt.Fprintf(w, `{"total":{"accepted":%d},"endings":[{"count":%d}]}`, n, n)
 }
 
 func (f *fake) config() Config {

@@ -56,6 +56,60 @@ func TestOpenLoopKeepsItsRate(t *testing.T) {
 	}
 }
 
+// A server that stands still for a while is seen by all calls that were due in
+// that time, not only by the one that it kept waiting.
+func TestOpenLoopSeesAStall(t *testing.T) {
+	f := newFake(t)
+	f.stall = 300 * time.Millisecond
+	cfg := f.config()
+	cfg.Batch, cfg.Rate, cfg.Callers, cfg.Warmup, cfg.Duration = 1, 500, 2, 0, 400*time.Millisecond
+	r, err := run(t, cfg, (*Session).Push)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Accepted < 190 || r.Unsent > 0 {
+		t.Errorf("%d calls were made and %d were not; 200 were due", r.Accepted, r.Unsent)
+	}
+	if r.Latency.P50 < 20 || r.Latency.Max < 250 || r.Own.SendP99 < 100 {
+		t.Errorf("a stall of 300 ms shows as %+v, of it by the generator %+v", r.Latency, r.Own)
+	}
+}
+
+func TestProbe(t *testing.T) {
+	cfg := newFake(t).config()
+	cfg.Probe, cfg.Duration = true, 400*time.Millisecond
+	r, err := run(t, cfg, (*Session).Push)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Probes < 4 || r.Probes%2 != 0 || r.Visible == nil {
+		t.Fatalf("%d hops were found: %+v", r.Probes, r.Visible)
+	}
+	// The second look finds the first hop, the third one the other.
+	if least := lookEvery.Seconds() * 1000; r.Visible.P50 < least || r.Visible.Max < 2*least {
+		t.Errorf("hops were found after %+v, before they could be looked up", r.Visible)
+	}
+}
+
+func TestReconnect(t *testing.T) {
+	f := newFake(t)
+	f.keep = true
+	cfg := f.config()
+	cfg.Gates = append(cfg.Gates, cfg.Gates[0])
+	s, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	r, err := s.reconnect(t.Context(), 50*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Messages != int64(cfg.Devices) || r.Drain <= 0 || r.Latency.P50 <= 0 {
+		t.Errorf("%d devices have their push: %+v", r.Messages, r)
+	}
+}
+
 func TestPushTwiceIsAnError(t *testing.T) {
 	f := newFake(t)
 	f.twice = true

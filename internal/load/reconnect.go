@@ -14,8 +14,12 @@ const awayFor = 2 * time.Second
 // at once. Drain is the time until the last one has its push and has been told
 // that this was all; the latency of each push is counted from the same moment.
 func (s *Session) Reconnect(ctx context.Context) (Run, error) {
+	return s.reconnect(ctx, awayFor)
+}
+
+func (s *Session) reconnect(ctx context.Context, away time.Duration) (Run, error) {
 	s.fleet.park()
-	if err := sleep(ctx, awayFor); err != nil {
+	if err := sleep(ctx, away); err != nil {
 		return Run{}, err
 	}
 	p := s.newPushes()

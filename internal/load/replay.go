@@ -24,7 +24,7 @@ const (
 	// replayLook is the pause between two looks at a projector's metrics; the
 	// time of a replay is right to one of them.
 	replayLook = 25 * time.Millisecond
-	// replayQuiet is how long nothing may have changed, with nothing left to
+	// replayQuiet is for how long nothing may have changed, with nothing left to
 	// read: longer than a projector gathers.
 	replayQuiet = 2 * time.Second
 	// replayPatience bounds how long nothing may be read.
@@ -50,7 +50,11 @@ func howFar(m series) projected {
 
 // MeasureReplay watches a projector that has just been started (Target.Metrics)
 // until it has stored everything.
-func MeasureReplay(ctx context.Context, t Target) (r Replay, err error) {
+func MeasureReplay(ctx context.Context, t Target) (Replay, error) {
+	return measureReplay(ctx, t, replayQuiet)
+}
+
+func measureReplay(ctx context.Context, t Target, enough time.Duration) (r Replay, err error) {
 	procs := processes{roots: t.PIDs}
 	var w watch
 	w.note(projected{}, time.Now())
@@ -68,7 +72,7 @@ func MeasureReplay(ctx context.Context, t Target) (r Replay, err error) {
 			before = used
 		}
 		quiet := now.Sub(w.changed)
-		if w.begun && w.last.lag == 0 && quiet > replayQuiet {
+		if w.begun && w.last.lag == 0 && quiet > enough {
 			return w.replay(used.since(before)), nil
 		}
 		if quiet > replayPatience {

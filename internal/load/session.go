@@ -3,8 +3,11 @@ package load
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Target is the running Waybill.
@@ -25,6 +28,7 @@ type Target struct {
 type Config struct {
 	Target
 	Devices     int           // each of a user of its own
+	Users       string        // prefix of the users' names; a second generator needs another (default load)
 	Outstanding int           // closed loop: so many messages are on their way
 	Batch       int           // pushes in a call
 	Stream      bool          // NDJSON streams instead of calls
@@ -70,6 +74,9 @@ func (c *Config) check() error {
 	if c.Callers == 0 {
 		c.Callers = min(max(c.Outstanding/c.Batch, 1), mostCallers)
 	}
+	if c.Users == "" {
+		c.Users = "load"
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -108,11 +115,27 @@ func open(cfg Config) (*Session, error) {
 	if len(cfg.Gates) == 0 {
 		return nil, errors.New("gates must be at least one address, host:port")
 	}
-	f, err := newFleet(fleetConfig{Gates: cfg.Gates, Token: cfg.Token, Prefix: "load", Size: cfg.Devices, Log: cfg.Log})
+	if err := enoughDescriptors(cfg.Devices); err != nil {
+		return nil, err
+	}
+	f, err := newFleet(fleetConfig{Gates: cfg.Gates, Token: cfg.Token, Prefix: cfg.Users, Size: cfg.Devices, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}
 	return &Session{cfg: cfg, fleet: f, procs: processes{roots: cfg.PIDs}}, nil
+}
+
+// spareDescriptors is what a generator opens besides its devices.
+const spareDescriptors = mostCallers + 2*dialers + 64
+
+// enoughDescriptors says what to do where a process may not open that many.
+func enoughDescriptors(devices int) error {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil || uint64(devices+spareDescriptors) <= limit.Cur {
+		return nil
+	}
+	return fmt.Errorf("%d devices need %d descriptors and this process may open %d: raise the limit (ulimit -n), or share the devices among "+
+		"several generators, each with users of its own", devices, devices+spareDescriptors, limit.Cur)
 }
 
 // Close drops the devices.
