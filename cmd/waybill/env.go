@@ -14,7 +14,7 @@ const ownPrefix = "WAYBILL_"
 
 // ofTests says that only tests read the variable.
 func ofTests(name string) bool {
-	return strings.HasPrefix(name, "WAYBILL_TEST_") || strings.HasPrefix(name, "WAYBILL_CRASH_")
+	return strings.HasPrefix(name, "WAYBILL_TEST_") || strings.HasPrefix(name, "WAYBILL_CRASH_") || strings.HasPrefix(name, "WAYBILL_CI_")
 }
 
 // otherVariables are those that belong to no flag.

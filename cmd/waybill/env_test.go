@@ -60,7 +60,7 @@ func TestEveryVariableIsKnown(t *testing.T) {
 			return err
 		case d.IsDir() && slices.Contains([]string{".git", "bin", ".waybill", "node_modules"}, d.Name()):
 			return filepath.SkipDir
-		case d.IsDir() || !d.Type().IsRegular() || path == "env_test.go" || path == "../../cmd/waybill/env_test.go":
+		case d.IsDir() || !d.Type().IsRegular() || strings.HasPrefix(path, "../../cmd/waybill/e") && strings.HasSuffix(path, "_test.go"): // these two make mistakes on purpose
 			return nil
 		}
 		if info, err := d.Info(); err != nil || info.Size() > 1<<20 {

@@ -113,12 +113,13 @@ func (r *readiness) check() error {
 	if running == nil {
 		return errStarting
 	}
+	var all []error
 	for _, s := range running {
 		if err := s.Standing(); err != nil {
-			return fmt.Errorf("%s %w", s.Name, err)
+			all = append(all, fmt.Errorf("%s %w", s.Name, err))
 		}
 	}
-	return nil
+	return together(all...)
 }
 
 var errStarting = errors.New("the process is starting")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -83,7 +84,16 @@ type deliveryCmd struct {
 // Validate says what is wrong and what is allowed.
 func (c *deliveryCmd) Validate() error {
 	return together(c.engines.check(), c.process.check(), checkPrivate(c.Metrics), checkAbove("--ack-timer", c.AckTimer),
-		checkAbove("--window", c.Window), checkAbove("--mailbox", c.Mailbox), checkAbove("--session", c.Session))
+		checkAbove("--window", c.Window), checkAbove("--mailbox", c.Mailbox), checkSession(c.Session))
+}
+
+// checkSession refuses what brokers refuse by default: a worker would ask for it
+// for ever.
+func checkSession(d time.Duration) error {
+	if d < 6*time.Second || d > 30*time.Minute {
+		return fmt.Errorf("--session is %s; allowed: 6s to 30m", d)
+	}
+	return nil
 }
 
 // Run runs the worker until it is told to stop.

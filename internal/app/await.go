@@ -116,20 +116,24 @@ func (s *speaker) say(lacks []lack) {
 // waits is what a stage waits for; safe for any goroutine.
 type waits struct {
 	mu    sync.Mutex
+	over  bool // everything has been there
 	words string
 }
 
 func (w *waits) show(words string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.words = words
+	w.words, w.over = words, words == ""
 }
 
 func (w *waits) err() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.words == "" {
+	switch {
+	case w.over:
 		return nil
+	case w.words == "":
+		return errStarting
 	}
 	return fmt.Errorf("waits for this: %s", w.words)
 }

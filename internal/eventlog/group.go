@@ -236,6 +236,9 @@ func (t *tenure) ended(ctx context.Context) bool {
 // lost ends tenures that have ended already: others may own the partitions.
 func (g *group) lost(m map[string][]int32) {
 	g.answered(false)
+	if len(m) == 0 {
+		return
+	}
 	g.reader.log.cfg.Log.Warn("partitions lost: the group went on without this member", "group", g.cfg.Group, "partitions", m)
 	for _, t := range g.end(m) {
 		t.over.Store(true)
