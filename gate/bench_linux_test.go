@@ -168,6 +168,7 @@ func (o *others) expect(word string) {
 // the broker's answers do, that it has what was reported. It tells which
 // connection has acknowledged.
 type loopFacts struct {
+	placed
 	free chan uint64 // numbers of connections that acknowledged or logged in; nil: nobody asks
 	wake chan struct{}
 

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,10 @@ import (
 
 // Facts turns what the gate reports into events in the log.
 type Facts interface {
+	// Prepare waits until the log has said where the topics' records go: a
+	// Report to a topic that nobody prepared waits for that itself. An error
+	// says that it does not know, or that ctx ended.
+	Prepare(ctx context.Context, topics ...string) error
 	// Report hands over one fact and returns at once. Facts of one user keep
 	// the order of their reports. value is the body of an uplinked, owned by
 	// the callee until done; e is read before Report returns and not kept. An

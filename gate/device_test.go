@@ -139,6 +139,7 @@ func (d *device) echo() {
 
 // promptFacts is a log that has everything at once, in order.
 type promptFacts struct {
+	placed
 	mu     sync.Mutex
 	events []*schemas.Event
 	seen   chan struct{} // one place: there is a new event

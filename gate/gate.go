@@ -37,6 +37,7 @@ type Gate struct {
 	table       *table
 	wheel       *wheel
 	owing       owing
+	places      *places
 	peers       *peers
 	peersReady  sync.Once
 	frames      bytebufferpool.Pool // frames on their way out
@@ -61,7 +62,7 @@ func New(cfg Config) (*Gate, error) {
 		return nil, fmt.Errorf("configure gate: %w", err)
 	}
 	g := &Gate{
-		cfg: cfg, now: time.Now, table: newTable(), wheel: &wheel{}, epoch: time.Now(), peers: newPeers(cfg.Number),
+		cfg: cfg, now: time.Now, table: newTable(), wheel: &wheel{}, epoch: time.Now(), peers: newPeers(cfg.Number), places: newPlaces(cfg.Facts),
 		refusals: newRefusals(), ready: make(chan struct{}), stop: func(error) {},
 	}
 	g.tokens = newTokens(cfg.Apps, func() time.Time { return g.now() })
@@ -161,6 +162,7 @@ func (g *Gate) begin(ctx, serving context.Context, work *errgroup.Group, life *l
 	work.Go(func() error { return g.orStop(d.follow(serving)) })
 	work.Go(func() error { return g.orStop(g.followGates(serving)) })
 	work.Go(func() error { g.tick(serving); return nil })
+	work.Go(func() error { g.places.run(serving); return nil })
 	for _, done := range []<-chan struct{}{d.placed, g.peers.ready} {
 		select {
 		case <-done:

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -46,8 +47,14 @@ func token(t testing.TB, user, device string, expires time.Time) string {
 
 var errAway = errors.New("the log is away")
 
+// placed is a log that knows all its topics.
+type placed struct{}
+
+func (placed) Prepare(context.Context, ...string) error { return nil }
+
 // fakeFacts keeps what is reported until the test says that the log has it.
 type fakeFacts struct {
+	placed
 	away     bool
 	position uint64
 	say      func(string)
@@ -154,6 +161,9 @@ func newTestGate(t testing.TB, facts Facts) *Gate {
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.places.apps.Store("freight", new(place))
+	known, _ := g.places.apps.Load("freight")
+	known.(*place).ready.Store(true)
 	return g
 }
 

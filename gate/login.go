@@ -90,6 +90,7 @@ func (c *conn) enter(h wire.Header, hello *schemas.Hello, t *schemas.Ticket) {
 	c.state, c.number = stateEntering, c.gate.numbers.Add(1)
 	c.extend(c.gate.cfg.LoginTimeout)
 	c.gate.table.put(c)
+	c.gate.places.has(c.who.app)
 	e := c.event(schemas.Kind_KIND_CONNECTED)
 	e.Connected = &schemas.Connected{
 		Login: h.Command == wire.CmdLogin, Platform: clip(hello.Platform, maxWord), ClientVersion: clip(hello.ClientVersion, maxWord), Network: clip(hello.Network, maxWord),

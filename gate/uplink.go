@@ -23,6 +23,10 @@ func (c *conn) handleUplink(h wire.Header, payload []byte) {
 		c.refuseUplink(h, &refusal{reason: schemas.Reason_REASON_UPLINK_HELD, detail: schemas.Reason_REASON_UPLINK_HELD.Explain()})
 		return
 	}
+	if !c.gate.places.has(c.who.app) {
+		c.refuseUplink(h, busy())
+		return
+	}
 	if h.Trace == [16]byte{} {
 		h.Trace = schemas.NewID(c.gate.now())
 	}
