@@ -1,6 +1,9 @@
 package delivery
 
-import "waybill/internal/mailbox"
+import (
+	"waybill/internal/mailbox"
+	"waybill/schemas"
+)
 
 // ackDue is the broker time after which the device's connection has owed an
 // acknowledgement for too long; 0 = the timer does not run. It runs for the
@@ -26,7 +29,15 @@ func (c *Core) ackDue(u *mailbox.User, i int) int64 {
 		if d.Received == p.Pos {
 			limit = c.set.Handling
 		}
-		return max(max(cp.SentAt, d.Progress)+limit.Microseconds(), c.grace) + 1
+		return max(max(cp.SentAt, d.Progress)+limit.Microseconds(), c.graceOf(d.Conn)) + 1
 	}
 	return 0
+}
+
+// graceOf the connection: the time before which its ack timer does not run out.
+func (c *Core) graceOf(conn schemas.ConnID) int64 {
+	if c.faults.NoGrace {
+		return 0
+	}
+	return max(c.grace, c.gates.AckGrace(conn))
 }

@@ -126,6 +126,48 @@ func TestGraceAfterAnOutage(t *testing.T) {
 	}
 }
 
+// TestGraceAfterAStop: of a gate that was stopped and woke, the devices'
+// acknowledgements are on their way; so they are after a takeover.
+func TestGraceAfterAStop(t *testing.T) {
+	set := Defaults()
+	for name, wake := range map[string]func(*bench){
+		"gate": func(b *bench) {
+			b.core.ApplyGate(2, b.now, &schemas.Event{Kind: schemas.Kind_KIND_ALIVE, Gate: 1, Incarnation: 1, Alive: &schemas.Alive{Lease: 10_000}})
+		},
+		"worker": func(b *bench) {
+			self := schemas.ID{1}
+			b.apply(&schemas.Event{Kind: schemas.Kind_KIND_CLAIMED, Claimed: &schemas.Claimed{Worker: self[:]}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, set)
+			b.connect()
+			b.core.gates.gates[1].lease = set.Lease.Microseconds()
+			b.sent(b.push(1, ""))
+			b.now += (30 * time.Second).Microseconds()
+			wake(b)
+			closes := func() (n int) {
+				b.core.Advance(b.now)
+				_, commands := b.core.Take()
+				for _, m := range commands {
+					if m.Reason == schemas.Reason_REASON_ACK_TIMEOUT {
+						n++
+					}
+				}
+				return n
+			}
+			b.now += set.AckTimer.Microseconds() / 2
+			if n := closes(); n != 0 {
+				t.Errorf("half an ack timer after it: %d closes, want none", n)
+			}
+			b.now += set.AckTimer.Microseconds()
+			if n := closes(); n != 1 {
+				t.Errorf("an ack timer after it: %d closes, want one", n)
+			}
+		})
+	}
+}
+
 // TestStoppedGateLapses: of a gate that was drained long ago only its stopped
 // is left in the compacted topic.
 func TestStoppedGateLapses(t *testing.T) {

@@ -107,6 +107,7 @@ func (c *Core) claimed(pos schemas.Position, e *schemas.Event) {
 		return
 	}
 	c.term = pos
+	c.Grace(c.now) // a takeover often follows a stall, and not of workers alone
 	c.state.Watch()
 	for _, u := range c.state.Users {
 		if u.Work = nil; !quiet(u) {
@@ -149,8 +150,9 @@ func (c *Core) ApplyGate(pos schemas.Position, at int64, e *schemas.Event) {
 // timers that are due by then are judged.
 func (c *Core) Advance(now int64) { c.now = max(c.now, now) }
 
-// Grace tells that the log was away until now: whoever acknowledged meanwhile
-// has an ack timer's time to get its word into the log.
+// Grace tells that the log was away until now, or this worker and perhaps the
+// gates were stopped: whoever acknowledged meanwhile has an ack timer's time to
+// get its word into the log.
 func (c *Core) Grace(now int64) { c.grace = now + c.set.AckTimer.Microseconds() }
 
 // Now is the broker time up to which everything has been read.

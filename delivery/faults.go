@@ -10,6 +10,7 @@ type Faults struct {
 	KicksEarly        bool // a device kicks before it has resumed
 	ActsUnread        bool // outcomes take effect before they are in the log
 	ForgetsHeld       bool // a gate that takes commands again is not told what waits for it
+	NoGrace           bool // ack timers run on while the gate is stopped
 	NeverResays       bool // lost commands are not said again
 }
 

@@ -9,6 +9,7 @@ import (
 // lease without the gate's record, so an outage of the log lapses nothing.
 type Gates struct {
 	lease, silent int64 // microseconds; silent as a multiple of the lease
+	ackTimer      int64 // microseconds
 	now           int64 // broker time of the topic's newest record
 	grace         int64 // no lease lapses before this: the topic itself had stopped
 	gates         map[uint32]*gateLife
@@ -21,10 +22,11 @@ type gateLife struct {
 	fresh       bool // its incarnation has not been handed out
 	usable      bool // as last handed out
 	silent      bool
+	ackGrace    int64 // it was stopped: no ack timer runs out before
 }
 
 func newGates(s Settings) *Gates {
-	return &Gates{lease: s.Lease.Microseconds(), silent: int64(s.SilentLeases), gates: make(map[uint32]*gateLife)}
+	return &Gates{lease: s.Lease.Microseconds(), silent: int64(s.SilentLeases), ackTimer: s.AckTimer.Microseconds(), gates: make(map[uint32]*gateLife)}
 }
 
 // Apply folds one record of waybill.gates and returns the numbers of the gates
@@ -61,8 +63,21 @@ func (g *Gates) sign(number uint32, incarnation uint64, at, leaseMillis int64) {
 		return
 	}
 	if incarnation == l.incarnation {
+		if at-l.alive > g.leaseOf(l)/2 {
+			l.ackGrace = at + g.ackTimer
+		}
 		l.alive = at
 	}
+}
+
+// AckGrace is the broker time before which no ack timer of the connection runs
+// out. A gate that was silent was stopped, or cut off from the log: what its
+// devices acknowledged meanwhile comes now.
+func (g *Gates) AckGrace(c schemas.ConnID) int64 {
+	if l := g.gates[c.Gate]; l != nil {
+		return l.ackGrace
+	}
+	return 0
 }
 
 func (g *Gates) changed() []uint32 {

@@ -112,7 +112,6 @@ func (o *owner) run(ctx context.Context) error {
 		o.flush()
 		o.checkTimers(ctx)
 		o.checkClaim()
-		o.turn = time.Now()
 	}
 }
 
@@ -120,7 +119,9 @@ func (o *owner) run(ctx context.Context) error {
 // stopped, or the machine, and perhaps the gates with it: what devices said
 // meanwhile may not be in the log yet.
 func (o *owner) woken() {
-	if away := time.Since(o.turn); away > answersWithin {
+	now := time.Now()
+	away := now.Sub(o.turn)
+	if o.turn = now; away > answersWithin {
 		o.log.Warn("the worker was stopped for a while: ack timers get a grace", "seconds", away.Seconds())
 		o.core.Grace(o.clock.now())
 	}
@@ -128,6 +129,7 @@ func (o *owner) woken() {
 
 // read folds a batch.
 func (o *owner) read(b eventlog.Batch) {
+	o.woken()
 	if n := len(b.Entries); n > 0 {
 		o.clock.observe(b.Entries[n-1].Time)
 	}

@@ -251,6 +251,7 @@ func (c *check) commanded(k *worker, m *schemas.Command) {
 // later record as earlier.
 func (c *check) timedOut(k *worker, conn schemas.ConnID) {
 	timer, least := c.w.settings.AckTimer.Microseconds(), int64(0)
+	c.stopped(k, conn)
 	for _, x := range k.instants {
 		since := x.at - c.moved(x, conn)
 		if since >= timer {
@@ -259,6 +260,19 @@ func (c *check) timedOut(k *worker, conn schemas.ConnID) {
 		least = since
 	}
 	c.w.fail("%v is closed with ack_timeout %d ms after it moved", conn, least/1000)
+}
+
+// stopped: nor does a gate that was stopped, as far as the worker can know: what
+// its devices acknowledged meanwhile is on its way.
+func (c *check) stopped(k *worker, conn schemas.ConnID) {
+	g := c.w.connOf(conn).gate
+	if g.woken.at == 0 || k.place <= g.woken.index || c.w.compacted(g.woken.index, k.cut) {
+		return
+	}
+	last := k.instants[len(k.instants)-1].at
+	if until := g.woken.at + c.w.settings.AckTimer.Microseconds(); last < until {
+		c.w.fail("%v is closed with ack_timeout %d ms after its gate woke", conn, (last-g.woken.at)/1000)
+	}
 }
 
 // moved is when the connection's cursor did so last, as of an instant.

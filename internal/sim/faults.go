@@ -27,8 +27,9 @@ const (
 	TriesInSnapshot
 	EndedInSnapshot
 	RoutedInSnapshot
-	HeldIsSaid   // what a full way keeps back is said when it takes more
-	LostIsResaid // commands that were refused are said again
+	GraceAfterStops // ack timers wait for what a stopped gate has to report
+	HeldIsSaid      // what a full way keeps back is said when it takes more
+	LostIsResaid    // commands that were refused are said again
 )
 
 // Clause is one clause with its name.
@@ -60,6 +61,7 @@ func Clauses() []Clause {
 		{"tries-in-snapshot", TriesInSnapshot},
 		{"ended-in-snapshot", EndedInSnapshot},
 		{"routed-in-snapshot", RoutedInSnapshot},
+		{"grace-after-stops", GraceAfterStops},
 		{"held-is-said", HeldIsSaid},
 		{"lost-is-resaid", LostIsResaid},
 	}
@@ -75,6 +77,7 @@ func (f Faults) core() delivery.Faults {
 		ForgetsDispatched: f.has(DispatchedBeforeClaim),
 		KicksEarly:        f.has(KickAfterResumed),
 		ActsUnread:        f.has(ActsOnWhatIsRead),
+		NoGrace:           f.has(GraceAfterStops),
 		ForgetsHeld:       f.has(HeldIsSaid),
 		NeverResays:       f.has(LostIsResaid),
 	}

@@ -20,6 +20,9 @@ type gateLife struct {
 	at          int    // next command
 	gates       int    // next record of the gates topic
 	paused      bool   // SIGSTOP
+	stopped     bool   // ... since its newest sign
+	signed      int64  // when that was
+	woken       sign   // the first one after it had been stopped for a while
 	exited      bool
 }
 
@@ -52,7 +55,7 @@ func (a *acks) owed() bool { return a.cursor != a.logged || a.received != a.logg
 func (w *world) newGate(n uint32) {
 	w.toGates(n, &schemas.Event{Kind: schemas.Kind_KIND_STARTED, Gate: n, Started: &schemas.Started{Lease: lease.Milliseconds()}})
 	g := &gateLife{w: w, number: n, out: w.producer(), at: len(w.dispatch[n-1]), gates: len(w.gatesTopic)}
-	g.incarnation = uint64(position(len(w.gatesTopic) - 1))
+	g.incarnation, g.signed = uint64(position(len(w.gatesTopic)-1)), w.clock
 	w.lives = append(w.lives, g)
 	w.current[n-1] = g
 	w.say("gate %d starts, incarnation %d", n, g.incarnation)
@@ -63,11 +66,26 @@ func (w *world) toGates(key uint32, e *schemas.Event) {
 	w.gatesTopic = append(w.gatesTopic, gateRecord{w.clock, key, e})
 }
 
+// sign is a record of the gates topic.
+type sign struct {
+	index int
+	at    int64
+}
+
 // sign renews the lease.
 func (g *gateLife) sign() {
+	defer g.signedNow()
 	g.w.toGates(g.number, &schemas.Event{
 		Kind: schemas.Kind_KIND_ALIVE, Gate: g.number, Incarnation: g.incarnation, Alive: &schemas.Alive{Lease: lease.Milliseconds()},
 	})
+}
+
+// signedNow notes that the newest record of the topic is its sign.
+func (g *gateLife) signedNow() {
+	if g.stopped && g.w.clock-g.signed > lease.Microseconds() {
+		g.woken = sign{len(g.w.gatesTopic) - 1, g.w.clock}
+	}
+	g.stopped, g.signed = false, g.w.clock
 }
 
 func (g *gateLife) still() bool { return g.paused || g.exited }

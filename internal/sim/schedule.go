@@ -138,7 +138,7 @@ func (w *world) goWrongWith(g *gateLife, t trouble) {
 	case killedGates:
 		g.kill()
 	case stoppedGates:
-		g.paused = !g.paused
+		g.paused, g.stopped = !g.paused, true
 		w.say("gate %d (incarnation %d) stopped: %v", g.number, g.incarnation, g.paused)
 	case droppedConns:
 		if w.rnd.IntN(4) == 0 {
