@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -22,13 +21,14 @@ type Config struct {
 	// DSN of ClickHouse: http://user:password@host:port/database, or
 	// clickhouse:// for the native protocol. Its tables exist already.
 	DSN string
-	// Flush is how long the first event of a cut waits (default 300 ms); while
-	// inserts take long it waits longer, up to 800 ms.
+	// Flush is how long the first event of a flush waits (default 300 ms); while
+	// inserts take long it waits longer, up to 600 ms.
 	// Longer makes larger inserts, which cost the engine less; shorter makes
 	// hops visible sooner.
 	Flush time.Duration
-	// MaxRows ends a cut early (default 150,000). All partitions of the process
-	// together hold about twice as many, some 150 bytes to 1 KB each.
+	// MaxRows of all partitions of the process end a flush early (default
+	// 200,000; a push has six before those that its own row tells are dropped).
+	// Twice as many are held, some 250 bytes to 1 KB each.
 	MaxRows int
 	// Fetch tunes the reading. Default: the broker collects 1 MiB, 100 ms at most.
 	Fetch eventlog.Fetch
@@ -48,7 +48,7 @@ const Group = "waybill-hop"
 // under load, and cost half of cuts at 20,000 rows.
 const (
 	defaultFlush   = 300 * time.Millisecond
-	defaultMaxRows = 150_000
+	defaultMaxRows = 200_000
 	fetchMinBytes  = 1 << 20
 	fetchMaxWait   = 100 * time.Millisecond
 )
@@ -74,10 +74,10 @@ func (c Config) withDefaults() Config {
 
 // Projector writes the rows of the partitions that its group assigns to it.
 type Projector struct {
-	cfg  Config
-	to   target
-	sink *sink
-	held atomic.Int64
+	cfg     Config
+	to      target
+	rounds  *rounds
+	repeats *repeats
 
 	standing eventlog.Standing
 }
@@ -93,7 +93,8 @@ func New(cfg Config) (*Projector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new hop projector: %w", err)
 	}
-	return &Projector{cfg: cfg, to: to, sink: newSink(to, cfg.Logger, m)}, nil
+	s := newSink(to, cfg.Logger, m)
+	return &Projector{cfg: cfg, to: to, rounds: newRounds(cfg, s), repeats: &repeats{log: cfg.Log, sink: s}}, nil
 }
 
 // Run projects until ctx ends; a cut that is under way then is left to whoever
@@ -107,6 +108,7 @@ func (p *Projector) Run(ctx context.Context) error {
 		Fetch:         p.cfg.Fetch,
 		Standing:      &p.standing,
 	})
+	p.rounds.wait()
 	return errors.Join(err, p.to.close())
 }
 
@@ -115,8 +117,8 @@ func (p *Projector) Run(ctx context.Context) error {
 func (p *Projector) Standing() error { return p.standing.Err() }
 
 func (p *Projector) serve(ctx context.Context, partition *eventlog.Partition) error {
-	w := &worker{p: partition, sink: p.sink, flush: p.cfg.Flush, maxRows: p.cfg.MaxRows, tracer: p.cfg.Tracer, held: &p.held}
-	return w.run(ctx)
+	w := &worker{p: partition, rounds: p.rounds}
+	return w.run(ctx, p.repeats)
 }
 
 type metrics struct {

@@ -4,19 +4,33 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"waybill/internal/eventlog"
 	"waybill/schemas"
 )
 
-// mark is what the group keeps for a partition. The commit's offset is where a
-// cut begins; state is as of there; next is where the cut ends that may or may
-// not be in ClickHouse. next equal to the offset: nothing is in doubt.
+// mark is what the group keeps for a partition. The commit's offset is where
+// the partition's next cut begins, and state is as of there. token and members
+// are those of the flush that has the cut and may or may not be in ClickHouse:
+// every member's mark has the same ones. No members: nothing is in doubt.
 type mark struct {
-	next  int64
-	state state
+	state   state
+	token   token
+	members []stretch
+}
+
+// token names a flush to ClickHouse. It is drawn: the marks keep it.
+type token [16]byte
+
+// stretch is a cut of one partition: from first up to, and without, next.
+type stretch struct {
+	topic       string
+	partition   int32
+	first, next int64
 }
 
 // state is all that the rows of an event depend on besides the event: whether
@@ -28,11 +42,10 @@ type state struct {
 }
 
 // Encoded form of a mark, in base64 since a broker takes text: version (1
-// byte), next (8), term (8), serials.
-const (
-	markVersion = 1
-	markHead    = 1 + 8 + 8
-)
+// byte), term (8), token (16), number of members, for each the length of its
+// topic, topic, partition, first, length of the stretch, all as varints but the
+// topic; then the serials. A topic of length 0 is the one before.
+const markVersion = 2
 
 // maxMetadata is what brokers take by default (offset.metadata.max.bytes).
 const maxMetadata = 4096
@@ -43,15 +56,32 @@ const maxMetadata = 4096
 func (m mark) encode() string {
 	serials := m.state.serials
 	for {
-		b := []byte{markVersion}
-		b = binary.BigEndian.AppendUint64(b, uint64(m.next))
-		b = binary.BigEndian.AppendUint64(b, uint64(m.state.term))
-		b = serials.Encode(b)
-		if base64.RawStdEncoding.EncodedLen(len(b)) <= maxMetadata {
+		b := serials.Encode(m.head())
+		if base64.RawStdEncoding.EncodedLen(len(b)) <= maxMetadata || serials.Len() == 0 {
 			return base64.RawStdEncoding.EncodeToString(b)
 		}
 		serials = newest(serials, serials.Len()*3/4)
 	}
+}
+
+func (m mark) head() []byte {
+	b := append([]byte{markVersion}, make([]byte, 8)...)
+	binary.BigEndian.PutUint64(b[1:], uint64(m.state.term))
+	b = append(b, m.token[:]...)
+	b = binary.AppendUvarint(b, uint64(len(m.members)))
+	topic := ""
+	for _, s := range m.members {
+		name := s.topic
+		if name == topic {
+			name = ""
+		}
+		topic = s.topic
+		b = append(binary.AppendUvarint(b, uint64(len(name))), name...)
+		b = binary.AppendUvarint(b, uint64(s.partition))
+		b = binary.AppendUvarint(b, uint64(s.first))
+		b = binary.AppendUvarint(b, uint64(s.next-s.first))
+	}
+	return b
 }
 
 // newest keeps the n origins that spoke last.
@@ -77,26 +107,63 @@ func decodeMark(metadata string) (mark, error) {
 	if err != nil {
 		return m, fmt.Errorf("decode mark: %w", err)
 	}
-	if len(b) < markHead || b[0] != markVersion {
-		return m, fmt.Errorf("decode mark: %d bytes, want version %d and at least %d", len(b), markVersion, markHead)
+	if len(b) < 1 || b[0] != markVersion {
+		return m, fmt.Errorf("decode mark: %d bytes, want version %d", len(b), markVersion)
 	}
-	m.next = int64(binary.BigEndian.Uint64(b[1:]))
-	m.state.term = schemas.Position(binary.BigEndian.Uint64(b[9:]))
-	if err := m.state.serials.Decode(b[markHead:]); err != nil {
+	r := markReader{b[1:]}
+	m.state.term = schemas.Position(binary.BigEndian.Uint64(r.take(8)))
+	copy(m.token[:], r.take(len(m.token)))
+	topic := ""
+	for n := r.number(); n > 0 && r.b != nil; n-- {
+		if name := r.take(int(r.number())); len(name) > 0 {
+			topic = string(name)
+		}
+		s := stretch{topic: topic, partition: int32(r.number()), first: int64(r.number())}
+		s.next = s.first + int64(r.number())
+		m.members = append(m.members, s)
+	}
+	if r.b == nil {
+		return mark{}, errors.New("decode mark: it is cut short")
+	}
+	if err := m.state.serials.Decode(r.b); err != nil {
 		return m, fmt.Errorf("decode mark: %w", err)
 	}
 	return m, nil
 }
 
-// load reads the partition's mark and where its cut begins; before the first
-// commit that is the oldest record.
-func load(ctx context.Context, p *eventlog.Partition) (first int64, m mark, err error) {
-	first, metadata, err := p.Committed(ctx)
+// markReader takes an encoded mark apart. Nothing is left, nil, once there was
+// too little.
+type markReader struct{ b []byte }
+
+func (r *markReader) take(n int) []byte {
+	if n < 0 || n > len(r.b) || r.b == nil {
+		r.b = nil
+		return make([]byte, 8+max(0, min(n, 64)))
+	}
+	taken := r.b[:n]
+	r.b = r.b[n:]
+	return taken
+}
+
+func (r *markReader) number() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 || v > math.MaxInt64 {
+		r.b = nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+// load reads a partition's mark and where its next cut begins; -1 before the
+// first commit. Any member of the group may load any partition's, by p.
+func load(ctx context.Context, p *eventlog.Partition, topic string, number int32) (first int64, m mark, err error) {
+	first, metadata, err := p.CommittedOf(ctx, topic, number)
 	if err != nil {
 		return 0, mark{}, fmt.Errorf("load mark: %w", err)
 	}
 	if first < 0 {
-		return eventlog.FromStart, mark{next: eventlog.FromStart, state: state{serials: new(eventlog.Serials)}}, nil
+		return -1, mark{state: state{serials: new(eventlog.Serials)}}, nil
 	}
 	if m, err = decodeMark(metadata); err != nil {
 		return 0, mark{}, fmt.Errorf("load mark of offset %d: %w", first, err)

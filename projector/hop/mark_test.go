@@ -1,6 +1,8 @@
 package hop
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"waybill/internal/eventlog"
@@ -11,13 +13,15 @@ func TestMarkComesBack(t *testing.T) {
 	serials := new(eventlog.Serials)
 	serials.Fresh(7, 3, 1_000)
 	serials.Fresh(9, 5, 2_000)
-	want := mark{next: 1234, state: state{term: schemas.At(1, 55), serials: serials}}
+	want := mark{state: state{term: schemas.At(1, 55), serials: serials}, token: token{7, 8}, members: []stretch{
+		{"waybill.events", 0, 1 << 40, 1<<40 + 5000}, {"waybill.events", 3, 0, 1}, {"waybill.uplink.freight", 3, 17, 17},
+	}}
 	got, err := decodeMark(want.encode())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.next != want.next || got.state.term != want.state.term {
-		t.Errorf("got next %d term %v, want %d %v", got.next, got.state.term, want.next, want.state.term)
+	if got.token != want.token || !slices.Equal(got.members, want.members) || got.state.term != want.state.term {
+		t.Errorf("got %v, want %v", got, want)
 	}
 	if got.encode() != want.encode() {
 		t.Errorf("serials changed on the way")
@@ -30,7 +34,11 @@ func TestMarkIsBounded(t *testing.T) {
 	for origin := range uint64(1000) {
 		serials.Fresh(origin+1, 1, int64(origin))
 	}
-	b := mark{state: state{serials: serials}}.encode()
+	var members []stretch
+	for i := range int64(maxMembers) { // as large as they get
+		members = append(members, stretch{fmt.Sprint("waybill.uplink.some-app-", i/8), int32(i), 1<<47 + i, 1<<47 + 300_000})
+	}
+	b := mark{state: state{serials: serials}, members: members}.encode()
 	if len(b) > maxMetadata {
 		t.Fatalf("%d bytes, want at most %d", len(b), maxMetadata)
 	}
@@ -50,12 +58,13 @@ func TestMarkIsBounded(t *testing.T) {
 
 func FuzzDecodeMark(f *testing.F) {
 	f.Add("")
-	f.Add(mark{next: 5, state: state{serials: new(eventlog.Serials)}}.encode())
+	f.Add(mark{state: state{serials: new(eventlog.Serials)}}.encode())
+	f.Add(mark{state: state{serials: new(eventlog.Serials)}, members: []stretch{{"waybill.events", 1, 2, 3}}}.encode())
 	f.Fuzz(func(t *testing.T, metadata string) {
 		m, err := decodeMark(metadata)
 		if err == nil && m.encode() != metadata && len(metadata) <= maxMetadata {
 			again, err := decodeMark(m.encode())
-			if err != nil || again.next != m.next {
+			if err != nil || !slices.Equal(again.members, m.members) {
 				t.Errorf("%q decodes, its encoding %q does not", metadata, m.encode())
 			}
 		}

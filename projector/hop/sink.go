@@ -32,10 +32,10 @@ func newSink(to target, log *slog.Logger, m *metrics) *sink {
 
 // insert tries until it has worked or ctx is done, and calls alive before each
 // try. ClickHouse being away is said once, and once that it is back.
-func (s *sink) insert(ctx context.Context, token string, f *flush, alive func()) error {
+func (s *sink) insert(ctx context.Context, name token, f *flush, alive func()) error {
 	for wait := retryFirst; ; wait = min(2*wait, retryMost) {
 		alive()
-		err := s.try(ctx, token, f)
+		err := s.try(ctx, name, f)
 		if err == nil {
 			return nil
 		}
@@ -52,7 +52,7 @@ func (s *sink) insert(ctx context.Context, token string, f *flush, alive func())
 	}
 }
 
-func (s *sink) try(ctx context.Context, token string, f *flush) error {
+func (s *sink) try(ctx context.Context, name token, f *flush) error {
 	var w *writer
 	select {
 	case w = <-s.writers:
@@ -61,7 +61,7 @@ func (s *sink) try(ctx context.Context, token string, f *flush) error {
 		return context.Cause(ctx)
 	}
 	began := time.Now()
-	if err := w.try(ctx, token, f); err != nil {
+	if err := w.try(ctx, name, f); err != nil {
 		return err
 	}
 	s.metrics.inserted(ctx, f, time.Since(began))

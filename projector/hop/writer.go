@@ -2,6 +2,7 @@ package hop
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -32,9 +33,10 @@ func newWriter(to target) *writer {
 // try inserts the rows of a flush, all or an error. A table that has them
 // already ignores them. Whoever sees a hop sees the connects and disconnects
 // before it: they go first.
-func (w *writer) try(ctx context.Context, token string, f *flush) error {
+func (w *writer) try(ctx context.Context, name token, f *flush) error {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
+	token := hex.EncodeToString(name[:])
 	if err := insert(ctx, w, w.connections, token, f.connections); err != nil {
 		return err
 	}

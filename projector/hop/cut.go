@@ -1,0 +1,54 @@
+package hop
+
+import (
+	"waybill/internal/eventlog"
+	"waybill/schemas"
+)
+
+// cut is a stretch of one partition on its way to ClickHouse.
+type cut struct {
+	stretch
+	was, is state // as of first and as of next
+	rows    rows
+}
+
+// begin empties the cut: it is to go on at first, with the state as of there.
+func (c *cut) begin(topic string, partition int32, first int64, s state) {
+	c.stretch = stretch{topic, partition, first, first}
+	c.was = state{term: s.term, serials: s.serials.Clone()}
+	c.is = s
+	c.rows.reset()
+}
+
+// take folds a batch, up to the offset before until; 0 = all of it.
+func (c *cut) take(b eventlog.Batch, until int64) {
+	c.next = b.Next
+	if until != 0 {
+		c.next = min(c.next, until)
+	}
+	for i := range b.Entries {
+		e := &b.Entries[i]
+		if e.Offset >= c.next {
+			return
+		}
+		c.is.serials.Fresh(e.Event.Origin, e.Event.Serial, e.Time)
+		if c.is.owns(e.Event, e.Position) {
+			c.rows.add(e.Event, place{c.topic, c.partition, e.Position, e.Time})
+		}
+	}
+}
+
+// owns is false for a decision of a worker whose term is over, and follows the
+// terms. A term that it has not read a claim of is newer: a claim stands before
+// its decisions, so this one is older than where the reading began.
+func (s *state) owns(e *schemas.Event, at schemas.Position) bool {
+	switch {
+	case e.Kind == schemas.Kind_KIND_CLAIMED:
+		s.term = at
+	case e.Kind > schemas.Kind_KIND_CLAIMED && e.Kind <= schemas.Kind_KIND_SEALED:
+		term := schemas.Position(e.Term)
+		s.term = max(s.term, term)
+		return term == s.term
+	}
+	return true
+}

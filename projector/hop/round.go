@@ -1,0 +1,296 @@
+package hop
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"waybill/internal/eventlog"
+)
+
+// rounds joins the cuts of a process's partitions into flushes: an insert costs
+// ClickHouse a part, whatever its size, and parts are merged again and again.
+// One round gathers while the one before is inserted.
+type rounds struct {
+	// Fixed.
+	flush   time.Duration // at least so long a round gathers; pace says how much longer
+	maxRows int
+	sink    *sink
+	tracer  trace.Tracer // nil = spans are not exported
+
+	turn    chan struct{} // one place: whoever flushes holds it
+	running sync.WaitGroup
+
+	mu   sync.Mutex
+	open *round        // takes members; nil = none
+	took time.Duration // by the newest insert
+	cuts []*cut        // free ones, with their memory
+}
+
+func newRounds(cfg Config, s *sink) *rounds {
+	return &rounds{flush: cfg.Flush, maxRows: cfg.MaxRows, sink: s, tracer: cfg.Tracer, turn: make(chan struct{}, 1)}
+}
+
+// round is the making of one flush. A partition's worker joins with the first
+// batch of a cut and hands the cut in when the round is full.
+type round struct {
+	of   *rounds
+	full chan struct{} // closed when members are to hand in
+	done chan struct{} // closed when err is set: the flush is over
+	err  error
+
+	// Guarded by of.mu.
+	timer   *time.Timer
+	ended   bool // full is closed
+	rows    int
+	missing int // members that have neither handed in nor left
+	handed  []member
+}
+
+// member is a partition of this process with its cut.
+type member struct {
+	ctx context.Context // of the partition
+	p   *eventlog.Partition
+	cut *cut
+}
+
+// maxMembers bounds a flush: each member's mark names all of them.
+const maxMembers = 64
+
+// join makes the caller a member of the open round, of a new one if none is. It
+// must hand in or leave.
+func (rs *rounds) join() *round {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r := rs.open
+	if r == nil {
+		r = &round{of: rs, full: make(chan struct{}), done: make(chan struct{})}
+		rs.open = r
+		r.timer = time.AfterFunc(rs.pace(), r.end)
+	}
+	r.missing++
+	if r.missing+len(r.handed) == maxMembers {
+		r.close()
+	}
+	return r
+}
+
+// longestPace leaves time for the insert within the second after which a hop
+// is to be found.
+const longestPace = 600 * time.Millisecond
+
+// pace is how long a round gathers. Larger inserts cost the engine less for
+// each row, so the longer an insert took the longer the next one waits.
+func (rs *rounds) pace() time.Duration {
+	return max(rs.flush, min(12*rs.took, longestPace))
+}
+
+// end closes the round when its time is over.
+func (r *round) end() {
+	r.of.mu.Lock()
+	defer r.of.mu.Unlock()
+	r.close()
+}
+
+// close lets nobody in any more. The caller holds the lock.
+func (r *round) close() {
+	if r.ended {
+		return
+	}
+	r.ended = true
+	r.timer.Stop()
+	close(r.full)
+	if r.of.open == r {
+		r.of.open = nil
+	}
+	r.startIfWhole()
+}
+
+// grow counts rows, which may end the round.
+func (r *round) grow(n int) {
+	r.of.mu.Lock()
+	defer r.of.mu.Unlock()
+	if r.rows += n; r.rows >= r.of.maxRows {
+		r.close()
+	}
+}
+
+// leave is for a member that has no cut to hand in.
+func (r *round) leave() {
+	r.of.mu.Lock()
+	defer r.of.mu.Unlock()
+	if r.missing--; r.missing == 0 && len(r.handed) == 0 {
+		r.close() // for nobody
+		return
+	}
+	r.startIfWhole()
+}
+
+// handIn gives the cut to the round and waits for its end. The cut is not the
+// caller's any more, whatever is returned.
+func (r *round) handIn(ctx context.Context, p *eventlog.Partition, c *cut) error {
+	c.rows.settle()
+	r.of.mu.Lock()
+	r.handed = append(r.handed, member{ctx, p, c})
+	r.missing--
+	r.startIfWhole()
+	r.of.mu.Unlock()
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// startIfWhole begins the flush when all have handed in or left. The caller
+// holds the lock.
+func (r *round) startIfWhole() {
+	if r.ended && r.missing == 0 {
+		r.missing = -1 // once
+		r.of.running.Go(r.run)
+	}
+}
+
+// run is the flush; no worker waits for it that has lost its partition.
+func (r *round) run() {
+	defer close(r.done)
+	r.of.turn <- struct{}{}
+	r.err = r.store()
+	<-r.of.turn
+	for _, m := range r.handed {
+		r.of.free(m.cut)
+	}
+}
+
+// store brings the cuts into ClickHouse: it stores the marks, inserts, and
+// stores the ends.
+func (r *round) store() error {
+	members := r.present()
+	if len(members) == 0 {
+		return eventlog.ErrLost
+	}
+	ctx, cancel := whileAny(members)
+	defer cancel()
+	var f flush
+	m := mark{}
+	rand.Read(m.token[:])
+	inserted := withRows(members)
+	for _, member := range inserted {
+		f.add(&member.cut.rows)
+		m.members = append(m.members, member.cut.stretch)
+	}
+	if len(inserted) > 0 {
+		if err := commitAll(ctx, inserted, func(c *cut) (int64, mark) { return c.first, mark{c.was, m.token, m.members} }); err != nil {
+			return err
+		}
+		if err := r.insert(ctx, m.token, &f, members); err != nil {
+			return err
+		}
+	}
+	return commitAll(ctx, members, func(c *cut) (int64, mark) { return c.next, mark{state: c.is} })
+}
+
+func (r *round) insert(ctx context.Context, name token, f *flush, members []member) error {
+	began := time.Now()
+	err := r.of.sink.insert(ctx, name, f, func() {
+		for _, m := range members {
+			m.p.Alive()
+		}
+	})
+	if err != nil {
+		return err
+	}
+	r.of.mu.Lock()
+	r.of.took = time.Since(began)
+	r.of.mu.Unlock()
+	if r.of.tracer != nil {
+		for _, m := range members {
+			spans(r.of.tracer, &m.cut.rows)
+		}
+	}
+	return nil
+}
+
+// present are the members that have not lost their partitions. Those that have
+// are left where their marks say: nothing of theirs has been stored.
+func (r *round) present() (members []member) {
+	for _, m := range r.handed {
+		if m.ctx.Err() == nil {
+			members = append(members, m)
+		}
+	}
+	return members
+}
+
+func withRows(members []member) (some []member) {
+	for _, m := range members {
+		if m.cut.rows.len() > 0 {
+			some = append(some, m)
+		}
+	}
+	return some
+}
+
+// commitAll stores what of says of each cut, all or nothing.
+func commitAll(ctx context.Context, members []member, of func(*cut) (int64, mark)) error {
+	commits := make([]eventlog.GroupCommit, len(members))
+	for i, m := range members {
+		offset, mark := of(m.cut)
+		commits[i] = eventlog.GroupCommit{Partition: m.p, Offset: offset, Metadata: mark.encode()}
+	}
+	return eventlog.CommitTogether(ctx, commits)
+}
+
+// errAllLost ends what a flush was doing when nobody is left to gain by it.
+var errAllLost = errors.New("all partitions of the flush were taken away")
+
+// whileAny is a context that ends with the last of the members' own.
+func whileAny(members []member) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	var left sync.WaitGroup
+	stops := make([]func() bool, len(members))
+	left.Add(len(members))
+	for i, m := range members {
+		stops[i] = context.AfterFunc(m.ctx, left.Done)
+	}
+	go func() {
+		left.Wait()
+		cancel(errAllLost)
+	}()
+	return ctx, func() {
+		for _, stop := range stops {
+			if stop() {
+				left.Done()
+			}
+		}
+	}
+}
+
+// newCut is an empty one, with the memory of another if there is one.
+func (rs *rounds) newCut() *cut {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	n := len(rs.cuts)
+	if n == 0 {
+		return new(cut)
+	}
+	c := rs.cuts[n-1]
+	rs.cuts = rs.cuts[:n-1]
+	return c
+}
+
+// free gives a cut's memory back.
+func (rs *rounds) free(c *cut) {
+	c.rows.reset()
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.cuts = append(rs.cuts, c)
+}
+
+// wait returns when no flush runs any more; nobody joins by then.
+func (rs *rounds) wait() { rs.running.Wait() }
