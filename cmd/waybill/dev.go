@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"waybill/internal/app"
@@ -37,7 +38,13 @@ const (
 func (c *devCmd) Run(ctx context.Context, log *slog.Logger) error {
 	tune()
 	host, _ := os.Hostname()
-	tel, err := telemetry.New(ctx, telemetry.Config{Node: "dev@" + host, Listen: c.Metrics, Log: log})
+	var up atomic.Pointer[app.Dev]
+	tel, err := openTelemetry(ctx, telemetry.Config{Node: "dev@" + host, Listen: c.Metrics, Log: log, Ready: func() error {
+		if d := up.Load(); d != nil {
+			return d.Standing()
+		}
+		return errStarting
+	}})
 	if err != nil {
 		return err
 	}
@@ -51,6 +58,7 @@ func (c *devCmd) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	up.Store(d)
 	c.greet(d, time.Since(start))
 	failed := d.Failed(ctx)
 	if err := d.Close(); failed == nil {

@@ -49,6 +49,7 @@ func TestAnyOrderOfStarting(t *testing.T) {
 	trace := w.push(all["ingest"], "anna", "hello")
 	w.gets(handled, `"hello"`)
 	w.traced(all["console"], trace)
+	w.readyWith(all["console"], w.clickhouse)
 	for _, p := range all {
 		p.drains()
 	}
@@ -65,4 +66,32 @@ func TestMigrateGivesUp(t *testing.T) {
 	if want := "waybill: migrate topics: waited as long as --wait allows: Kafka at " + kafka + " does not answer (connection refused)"; !strings.Contains(said, want) {
 		t.Errorf("it says %q, want %q", said, want)
 	}
+}
+
+// readyWith: a console can do nothing while ClickHouse is away, and is ready
+// again by itself.
+func (w *world) readyWith(p *proc, d *door) {
+	w.t.Helper()
+	d.close()
+	eventually(w.t, "not ready without "+d.at, func() bool {
+		status, words := p.ready()
+		return status == http.StatusServiceUnavailable && strings.Contains(words, "ClickHouse at "+d.at)
+	})
+	d.open()
+	eventually(w.t, "ready again", func() bool {
+		status, _ := p.ready()
+		return status == http.StatusOK
+	})
+}
+
+// TestDev: everything in one process is as ready as its stages, and drains.
+func TestDev(t *testing.T) {
+	free := "127.0.0.1:0"
+	dev := waybill(t, nil, "dev", flag("dir", t.TempDir()), flag("gates", free), flag("ingest", free), flag("console", free), flag("metrics", free), flag("broker", free))
+	dev.says("Waybill is up")
+	eventually(t, "dev is ready", func() bool {
+		status, _ := dev.ready()
+		return status == http.StatusOK
+	})
+	dev.drains()
 }

@@ -211,6 +211,9 @@ type door struct {
 	at              string
 	network, server string
 	listener        net.Listener
+
+	mu    sync.Mutex
+	conns []net.Conn // all that ever came
 }
 
 func newDoor(t *testing.T, network, server string) *door {
@@ -235,6 +238,9 @@ func (d *door) serve(l net.Listener) {
 		if err != nil {
 			return
 		}
+		d.mu.Lock()
+		d.conns = append(d.conns, c)
+		d.mu.Unlock()
 		go d.carry(c)
 	}
 }
@@ -253,9 +259,15 @@ func (d *door) carry(c net.Conn) {
 	_, _ = io.Copy(c, s)
 }
 
-// close refuses whoever comes; connections stay.
+// close sends everybody away.
 func (d *door) close() {
 	if d.listener != nil {
 		_ = d.listener.Close()
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.conns {
+		_ = c.Close() // perhaps for the second time
+	}
+	d.conns = nil
 }

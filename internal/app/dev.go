@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -249,6 +251,19 @@ func (d *Dev) Stop(name string) error {
 		return r.Stop()
 	}
 	return nil
+}
+
+// Standing is nil while every stage does its work, else what they are about.
+func (d *Dev) Standing() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var all []error
+	for _, name := range slices.Sorted(maps.Keys(d.running)) {
+		if err := d.running[name].Standing(); err != nil {
+			all = append(all, fmt.Errorf("%s %w", name, err))
+		}
+	}
+	return errors.Join(all...)
 }
 
 // Failed waits until a stage ends by itself and says why; nil when ctx ends
