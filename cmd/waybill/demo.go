@@ -40,7 +40,7 @@ func (c *demoCmd) Run(ctx context.Context, log *slog.Logger) error {
 	start := time.Now()
 	free := "127.0.0.1:0"
 	d, err := app.StartDev(ctx, app.DevConfig{
-		Dir: dir, Gates: []string{free, free}, Ingest: free, Console: free, Host: "demo", Log: log, Progress: say,
+		Dir: dir, Gates: []string{free, free}, Ingest: free, Console: free, Host: "demo", Logger: log, Progress: say,
 	})
 	if err != nil {
 		return err

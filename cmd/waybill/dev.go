@@ -53,7 +53,7 @@ func (c *devCmd) Run(ctx context.Context, log *slog.Logger) error {
 	d, err := app.StartDev(ctx, app.DevConfig{
 		Dir: c.Dir, External: app.Addresses{Kafka: c.Kafka, Postgres: c.Postgres, ClickHouse: c.ClickHouse},
 		KafkaAddr: c.Broker, Gates: c.Gates, Ingest: c.Ingest, Console: c.Console, SyncWrites: c.Sync,
-		Host: host, Log: log, Meter: tel.Meter, Tracer: tel.Tracer, Progress: say,
+		Host: host, Logger: log, Meter: tel.Meter, Tracer: tel.Tracer, Progress: say,
 	})
 	if err != nil {
 		return err

@@ -34,6 +34,6 @@ func (c *migrateCmd) Run(ctx context.Context, log *slog.Logger) error {
 			return fmt.Errorf("read %s: %w", c.Apps, err)
 		}
 	}
-	base := app.Base{Addresses: app.Addresses{Kafka: c.Kafka, Postgres: c.Postgres, ClickHouse: c.ClickHouse}, Host: host, Log: log}
+	base := app.Base{Addresses: app.Addresses{Kafka: c.Kafka, Postgres: c.Postgres, ClickHouse: c.ClickHouse}, Host: host, Logger: log}
 	return app.Migrate(ctx, base, cfg)
 }

@@ -37,7 +37,7 @@ func runStages(ctx context.Context, log *slog.Logger, e engines, p process, own 
 	defer closeTelemetry(ctx, tel)
 	base := app.Base{
 		Addresses: app.Addresses{Kafka: e.Kafka, Postgres: e.Postgres, ClickHouse: e.ClickHouse},
-		Host:      host, Log: log, Meter: tel.Meter, Tracer: tel.Tracer, OnStuck: onStuck(log),
+		Host:      host, Logger: log, Meter: tel.Meter, Tracer: tel.Tracer, OnStuck: onStuck(log),
 	}
 	stages, err := makeStages(base, makers)
 	if err != nil {

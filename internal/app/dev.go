@@ -43,7 +43,7 @@ type DevConfig struct {
 	// Drain bounds how long a gate that stops waits for the log (default 5 s).
 	Drain    time.Duration
 	Host     string
-	Log      *slog.Logger
+	Logger   *slog.Logger
 	Meter    metric.Meter
 	Tracer   trace.Tracer // nil: no spans are exported
 	Progress func(string) // plain words about what takes long
@@ -88,14 +88,14 @@ func StartDev(ctx context.Context, cfg DevConfig) (*Dev, error) {
 	if cfg.Partitions == 0 {
 		cfg.Partitions = 4
 	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Progress == nil {
 		cfg.Progress = func(string) {}
 	}
 	d := &Dev{cfg: cfg, running: make(map[string]*Running)}
-	d.Base = Base{Addresses: cfg.External, Host: cfg.Host, Log: cfg.Log, Meter: cfg.Meter, Tracer: cfg.Tracer, Faults: cfg.Faults}
+	d.Base = Base{Addresses: cfg.External, Host: cfg.Host, Logger: cfg.Logger, Meter: cfg.Meter, Tracer: cfg.Tracer, Faults: cfg.Faults}
 	for _, step := range []func(context.Context) error{d.open, d.startEngines, d.migrate, d.startStages} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, d.Close())
@@ -131,7 +131,7 @@ func (d *Dev) startEngines(ctx context.Context) error {
 	if d.Base.ClickHouse == "" {
 		g.Go(func() (err error) {
 			d.clickhouse, err = engine.StartClickHouse(ctx, engine.ClickHouseConfig{
-				Dir: filepath.Join(d.cfg.Dir, "clickhouse"), Command: d.cfg.Engine, Log: d.cfg.Log, Progress: d.cfg.Progress,
+				Dir: filepath.Join(d.cfg.Dir, "clickhouse"), Command: d.cfg.Engine, Log: d.cfg.Logger, Progress: d.cfg.Progress,
 			})
 			return err
 		})
@@ -145,14 +145,14 @@ func (d *Dev) startEngines(ctx context.Context) error {
 
 func (d *Dev) openKafka(listen string) (err error) {
 	d.kafka, err = engine.StartKafka(engine.KafkaConfig{
-		Dir: filepath.Join(d.cfg.Dir, "kafka"), Listen: listen, SyncWrites: d.cfg.SyncWrites, Log: d.cfg.Log,
+		Dir: filepath.Join(d.cfg.Dir, "kafka"), Listen: listen, SyncWrites: d.cfg.SyncWrites, Log: d.cfg.Logger,
 	})
 	return err
 }
 
 func (d *Dev) openPostgres(ctx context.Context) (err error) {
 	d.postgres, err = engine.StartPostgres(ctx, engine.PostgresConfig{
-		Dir: filepath.Join(d.cfg.Dir, "postgres"), Log: d.cfg.Log, Progress: d.cfg.Progress,
+		Dir: filepath.Join(d.cfg.Dir, "postgres"), Log: d.cfg.Logger, Progress: d.cfg.Progress,
 	})
 	return err
 }
@@ -188,7 +188,7 @@ func (d *Dev) startStages(ctx context.Context) error {
 		if err := d.Start(ctx, name); err != nil {
 			return err
 		}
-		d.cfg.Log.Info("stage started", "stage", name, "seconds", time.Since(start).Seconds())
+		d.cfg.Logger.Info("stage started", "stage", name, "seconds", time.Since(start).Seconds())
 	}
 	return nil
 }
@@ -306,7 +306,7 @@ func (d *Dev) Close() error {
 	for _, name := range append(names, DevIngest, DevDelivery, DevSession, DevHop, DevConsole) {
 		start := time.Now()
 		errs = append(errs, d.Stop(name))
-		d.cfg.Log.Info("stage stopped", "stage", name, "seconds", time.Since(start).Seconds())
+		d.cfg.Logger.Info("stage stopped", "stage", name, "seconds", time.Since(start).Seconds())
 	}
 	if d.clickhouse != nil {
 		errs = append(errs, d.clickhouse.Close())

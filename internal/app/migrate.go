@@ -40,7 +40,7 @@ func Migrate(ctx context.Context, b Base, cfg MigrateConfig) error {
 		if err := s.insist(ctx, waiting, b); err != nil {
 			return fmt.Errorf("migrate %s: %w", s.what, err)
 		}
-		b.Log.Info("migrated", "what", s.what, "seconds", time.Since(start).Seconds())
+		b.Logger.Info("migrated", "what", s.what, "seconds", time.Since(start).Seconds())
 	}
 	return nil
 }
@@ -82,7 +82,7 @@ func (s step) insist(ctx, waiting context.Context, b Base) error {
 	if waiting.Err() == nil {
 		var last string
 		show := func(words string) { last = words }
-		if err := await(waiting, b, s.needs, b.Log.With("migrating", s.what), show); err != nil {
+		if err := await(waiting, b, s.needs, b.Logger.With("migrating", s.what), show); err != nil {
 			return fmt.Errorf("%w: %s", err, last)
 		}
 	}
@@ -94,7 +94,7 @@ func (s step) insist(ctx, waiting context.Context, b Base) error {
 		}
 		if time.Since(said) >= sayEvery {
 			said = time.Now()
-			b.Log.Warn("not possible yet, trying again", "migrating", s.what, "err", err)
+			b.Logger.Warn("not possible yet, trying again", "migrating", s.what, "err", err)
 		}
 	}
 }
@@ -134,6 +134,6 @@ func migrateApps(ctx context.Context, b Base, cfg MigrateConfig) error {
 	if err != nil {
 		return err
 	}
-	b.Log.Info("apps are in force", slog.Any("changed", changed))
+	b.Logger.Info("apps are in force", slog.Any("changed", changed))
 	return nil
 }

@@ -179,7 +179,7 @@ func TestSpeaker(t *testing.T) {
 func TestStanding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ready, drained := make(chan struct{}), make(chan struct{})
-		s := &Stage{Name: "gate-1@h", base: Base{Log: slog.New(slog.DiscardHandler)}, ready: ready}
+		s := &Stage{Name: "gate-1@h", base: Base{Logger: slog.New(slog.DiscardHandler)}, ready: ready}
 		s.parts = append(s.parts, func(ctx context.Context) error {
 			<-ctx.Done()
 			<-drained

@@ -25,7 +25,7 @@ type Addresses struct {
 type Base struct {
 	Addresses
 	Host   string // in node names: gate-1@host
-	Log    *slog.Logger
+	Logger *slog.Logger
 	Meter  metric.Meter
 	Tracer trace.Tracer     // nil: no spans are exported
 	Faults *eventlog.Faults // tests only
@@ -41,7 +41,7 @@ func (b Base) node(stage string, number uint32) string {
 
 func (b Base) open(node string) (*eventlog.Log, error) {
 	l, err := eventlog.Open(eventlog.Config{
-		Brokers: b.Kafka, Node: node, Log: b.Log, Meter: b.Meter, Faults: b.Faults, OnStuck: b.OnStuck,
+		Brokers: b.Kafka, Node: node, Log: b.Logger, Meter: b.Meter, Faults: b.Faults, OnStuck: b.OnStuck,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the log for %s: %w", node, err)
@@ -66,7 +66,7 @@ type Stage struct {
 // runs the stage until ctx ends, and frees what it uses.
 func (s *Stage) Run(ctx context.Context) error {
 	defer s.Close()
-	err := await(ctx, s.base, s.needs, s.base.Log.With("stage", s.Name), s.waits.show)
+	err := await(ctx, s.base, s.needs, s.base.Logger.With("stage", s.Name), s.waits.show)
 	switch {
 	case ctx.Err() != nil:
 		return nil

@@ -31,7 +31,7 @@ func NewIngest(b Base, cfg IngestConfig) (*Stage, error) {
 		return nil, err
 	}
 	view := control.Open(log)
-	s, err := ingest.New(ingest.Config{Log: log, Control: view, Listen: cfg.Listen, Node: node, Logger: b.Log, Meter: b.Meter})
+	s, err := ingest.New(ingest.Config{Log: log, Control: view, Listen: cfg.Listen, Node: node, Logger: b.Logger, Meter: b.Meter})
 	if err != nil {
 		log.Close()
 		return nil, fmt.Errorf("make ingest: %w", err)
@@ -63,7 +63,7 @@ func NewDelivery(b Base, cfg DeliveryConfig) (*Stage, error) {
 		return nil, fmt.Errorf("open postgres: %w", err)
 	}
 	w, err := delivery.New(delivery.Config{
-		Log: log, Node: node, Settings: cfg.Settings, Session: cfg.Session, Logger: b.Log, Meter: b.Meter,
+		Log: log, Node: node, Settings: cfg.Settings, Session: cfg.Session, Logger: b.Logger, Meter: b.Meter,
 		Load: func(ctx context.Context, topic string, partition int32) (*snapshot.Snapshot, error) {
 			return snapshot.Load(ctx, pool, topic, partition)
 		},
@@ -87,7 +87,7 @@ func NewSessionProjector(b Base, number uint32) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := session.New(session.Config{Log: log, DSN: b.Postgres, Logger: b.Log, Meter: b.Meter})
+	p, err := session.New(session.Config{Log: log, DSN: b.Postgres, Logger: b.Logger, Meter: b.Meter})
 	if err != nil {
 		log.Close()
 		return nil, fmt.Errorf("make session projector: %w", err)
@@ -105,7 +105,7 @@ func NewHopProjector(b Base, number uint32) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := hop.New(hop.Config{Log: log, DSN: b.ClickHouse, Logger: b.Log, Meter: b.Meter, Tracer: b.Tracer})
+	p, err := hop.New(hop.Config{Log: log, DSN: b.ClickHouse, Logger: b.Logger, Meter: b.Meter, Tracer: b.Tracer})
 	if err != nil {
 		log.Close()
 		return nil, fmt.Errorf("make hop projector: %w", err)
@@ -118,7 +118,7 @@ func NewHopProjector(b Base, number uint32) (*Stage, error) {
 
 // NewConsole serves the read models.
 func NewConsole(b Base, number uint32, listen string) (*Stage, error) {
-	c, err := console.New(console.Config{ClickHouse: b.ClickHouse, Listen: listen, Logger: b.Log})
+	c, err := console.New(console.Config{ClickHouse: b.ClickHouse, Listen: listen, Logger: b.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("make console: %w", err)
 	}

@@ -54,7 +54,7 @@ func configOf(t testing.TB, brokers int) setup {
 		Dir: t.TempDir(), Gates: []string{freeAddress(t), freeAddress(t)},
 		Ingest: "127.0.0.1:0", Console: "127.0.0.1:0",
 		Lease: 3 * time.Second, Session: 6 * time.Second, Drain: time.Second,
-		Settings: settings(), Host: "test", Log: logger(t),
+		Settings: settings(), Host: "test", Logger: logger(t),
 	}}
 	if onRealEngines() {
 		s.engines = startEngines(t, s.Dir, brokers)
