@@ -34,6 +34,7 @@ func (w *worker) run(ctx context.Context, repeats *repeats) error {
 		return err
 	}
 	w.state, w.next = m.state, w.p.Offset()
+	w.p.Working(true)
 	for {
 		if err := w.project(ctx); err != nil {
 			if ctx.Err() != nil {
