@@ -67,12 +67,11 @@ type Stage struct {
 func (s *Stage) Run(ctx context.Context) error {
 	defer s.Close()
 	err := await(ctx, s.base, s.needs, s.base.Logger.With("stage", s.Name), s.waits.show)
-	switch {
-	case ctx.Err() != nil:
-		return nil
-	case err != nil:
+	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
+	// A stage that is to end while it waits runs its parts too, for an instant:
+	// they close what was opened for them.
 	g, ctx := errgroup.WithContext(ctx)
 	for _, part := range s.parts {
 		g.Go(func() error { return part(ctx) })

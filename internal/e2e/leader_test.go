@@ -11,7 +11,7 @@ import (
 
 // leaderAway is how long calls may be refused after a leader was killed: the
 // brokers notice after three seconds, and elect; the rest is for two busy cores.
-const leaderAway = 20 * time.Second
+const leaderAway = 15 * time.Second
 
 // TestLeaderKilled: of three brokers one that leads partitions is killed with
 // -9 under load and comes back. Another one leads; Waybill drops no connection
@@ -20,6 +20,7 @@ func TestLeaderKilled(t *testing.T) {
 	if !onRealEngines() {
 		t.Skip("the embedded broker is one: make test-engines runs this; TestPartitionAway fails one partition with a seam")
 	}
+	t.Parallel()
 	cfg := configOf(t, 3)
 	// Until the dead broker's session has ended the others acknowledge nothing,
 	// though they still say where the log ends: delivery takes the silence of

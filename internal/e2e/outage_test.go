@@ -30,6 +30,7 @@ const (
 // for as long as there is nobody to take them, loses nothing that it accepted,
 // and is as fast as before within five seconds.
 func TestOnlyBrokerKilled(t *testing.T) {
+	t.Parallel()
 	cfg, away := outageConfig(t)
 	w := start(t, cfg)
 	var phones []*phone
