@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"waybill/internal/engine"
 )
@@ -178,4 +179,36 @@ func isProcess(pid int) bool {
 	}
 	_, rest, _ := strings.Cut(string(b), ") ")
 	return !strings.HasPrefix(rest, "Z")
+}
+
+// TestDrainWithoutEngines: whatever is away, a stage that is told to stop ends
+// within the 30 s that a supervisor gives it, and ends well.
+func TestDrainWithoutEngines(t *testing.T) {
+	w := newWorld(t)
+	w.up()
+	var all []*proc
+	for _, name := range []string{"gate", "ingest", "delivery", "projector", "console"} {
+		all = append(all, w.stage(name, 1))
+	}
+	for _, p := range all {
+		p.says("msg=ready")
+	}
+	handled := w.device("anna", all[0])
+	w.push(all[1], "anna", "hello")
+	w.gets(handled, `"hello"`)
+	w.broker.signal(syscall.SIGSTOP)
+	w.postgres.close()
+	w.clickhouse.close()
+	began := time.Now()
+	for _, p := range all {
+		p.signal(syscall.SIGTERM)
+	}
+	for _, p := range all {
+		p.ends(exitDrained)
+		t.Logf("%s ended after %s", p.name, p.over.Sub(began).Round(time.Millisecond))
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("the drain took %s", took)
+	}
+	w.broker.signal(syscall.SIGCONT)
 }

@@ -43,6 +43,7 @@ type proc struct {
 	cmd   *exec.Cmd
 	stdin io.Closer     // an engine ends when it closes
 	ended chan struct{} // closed when it has ended
+	over  time.Time     // of its end; set before ended is closed
 
 	mu    sync.Mutex
 	part  []byte
@@ -74,6 +75,7 @@ func waybill(t *testing.T, env []string, args ...string) *proc {
 		started <- err
 		if err == nil {
 			_ = p.cmd.Wait()
+			p.over = time.Now()
 			close(p.ended)
 		}
 	}()

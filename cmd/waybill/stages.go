@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"waybill/delivery"
@@ -28,6 +29,12 @@ func (c *gateCmd) Validate() error {
 		checkAdvertise(c.Advertise), checkAbove("--lease", c.Lease), checkAbove("--heartbeat", c.Heartbeat))
 }
 
+// namesNoHost says that the address is every address of this host.
+func namesNoHost(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && (host == "" || net.ParseIP(host).IsUnspecified())
+}
+
 func checkAdvertise(address string) error {
 	if address == "" {
 		return nil
@@ -43,6 +50,9 @@ func (c *gateCmd) Run(ctx context.Context, log *slog.Logger) error {
 			return err
 		}
 		defer func() { _ = claim.Close() }() // ends with the process at the latest
+	}
+	if c.Advertise == "" && namesNoHost(c.Listen) {
+		log.Warn("devices are told an address without a host, to which they cannot come back: set --advertise", "address", c.Listen)
 	}
 	return runStages(ctx, log, c.engines, c.process, private{"gate", c.Metrics}, func(b app.Base) (*app.Stage, error) {
 		return app.NewGate(b, app.GateConfig{
