@@ -27,15 +27,16 @@ func (c *conn) handleHeartbeat(h wire.Header, body []byte) {
 	c.acknowledge(m.Cursor, 0)
 }
 
-// acknowledge notes a cursor. One that is newer than what was written on this
-// connection is a mistake, or older than an adopt that is still on its way.
+// acknowledge notes a cursor, which receive reports when all frames of a read
+// are handled: several cursors in one read are one, as if the device had only
+// said the newest. One that is newer than what was written on this connection is
+// a mistake, or older than an adopt that is still on its way.
 func (c *conn) acknowledge(cursor, received uint64) {
 	if cursor > c.gap.Last() || received > c.gap.Last() {
 		c.gate.metrics.acksIgnored.Add(1)
 		return
 	}
 	c.acks.note(cursor, received)
-	c.reportAck()
 }
 
 // handleLogout answers, then closes; delivery ends the session.

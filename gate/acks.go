@@ -6,8 +6,9 @@ package gate
 type acks struct {
 	cursor, received   uint64 // newest that the device said
 	logged, loggedRecv uint64 // in the log
-	flying             bool   // a report is under way, of these two:
-	flown, flownRecv   uint64
+	flown, flownRecv   uint64 // of the report that is under way
+	flying             bool   // one is
+	said               bool   // something in the read at work
 }
 
 // newAcks begins at the cursor that stands in `connected`.
@@ -16,6 +17,7 @@ func newAcks(cursor uint64) acks { return acks{cursor: cursor, logged: cursor} }
 // note takes a word of the device. Both only move on: a cursor that goes back
 // says nothing new, and received ends when the cursor has reached it.
 func (a *acks) note(cursor, received uint64) {
+	a.said = true
 	a.cursor = max(a.cursor, cursor)
 	if a.received = max(a.received, received); a.received <= a.cursor {
 		a.received = 0

@@ -1,6 +1,12 @@
 package gate
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"waybill/internal/wire"
+	"waybill/schemas"
+)
 
 func TestAcks(t *testing.T) {
 	a := newAcks(10)
@@ -67,5 +73,34 @@ func TestHold(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAcksOfARead: several cursors in one read are one fact, of the newest; one
+// that stands before the connection's end is carried by that.
+func TestAcksOfARead(t *testing.T) {
+	h := newHarness(t)
+	h.do("login seq=1")
+	h.do("log")
+	for p := uint64(1); p <= 6; p++ {
+		h.conn.obey([]*schemas.Command{pushAt(p, p-1)})
+	}
+	h.said()
+	read := func(last []byte, cursors ...uint64) string {
+		var b []byte
+		for _, c := range cursors {
+			b = wire.AppendAck(b, wire.AckBody{Cursor: c, Received: c + 1})
+		}
+		h.conn.receive(append(b, last...))
+		return h.said()
+	}
+	if got, want := read(nil, 1, 2, 3), "fact acked freight/ann/phone g2.7.1 cursor=3 received=4\n"; got != want {
+		t.Errorf("three acks: %s, want %s", got, want)
+	}
+	h.facts.finish(nil)
+	logout := wire.AppendFrame(nil, wire.Header{Kind: wire.KindRequest, Command: wire.CmdLogout, Sequence: 2}, nil, nil)
+	got := read(logout, 4, 5)
+	if strings.Contains(got, "acked") || !strings.Contains(got, "disconnected freight/ann/phone g2.7.1 logged_out cursor=5 received=6") {
+		t.Errorf("acks before a logout: %s", got)
 	}
 }

@@ -155,6 +155,15 @@ func (c *conn) receive(b []byte) {
 	if c.state == stateLive {
 		c.extend(c.silence())
 	}
+	c.join(b)
+	if c.acks.said && c.state == stateLive { // else the disconnected carries it
+		c.acks.said = false
+		c.reportAck()
+	}
+}
+
+// join handles the frames of a read, and keeps the start of the next one.
+func (c *conn) join(b []byte) {
 	if len(c.part) == 0 {
 		if rest := c.take(b); len(rest) > 0 {
 			c.part = append([]byte(nil), rest...)
