@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
+
 	"waybill/projector/hop"
 	"waybill/schemas"
 )
@@ -30,6 +32,25 @@ func TestRowsEqualTheLog(t *testing.T) {
 	}
 	if n := b.number("SELECT toInt64(count()) FROM funnel WHERE reason = 'expired' AND class = 'lost' AND minute > now() - 600"); n == 0 {
 		t.Error("the funnel has no reason for what was lost")
+	}
+}
+
+// A hop is the same whether a push's row tells it or a row of its own: the log
+// of one is cut between the pushes and their ends, that of the other is not.
+func TestTheViewTellsTheSameHops(t *testing.T) {
+	joined, cut := newBench(t), newBench(t)
+	began := joined.began()
+	l := joined.writeAt(began, 0, 40, func() {})
+	joined.start(nil)
+	joined.check(l)
+	cut.start(nil)
+	cut.check(cut.writeAt(began, 0, 40, func() { cut.await("SELECT toInt64(count()) FROM hops", 40) }))
+	if few, many := joined.number("SELECT toInt64(count()) FROM hop_rows"), cut.number("SELECT toInt64(count()) FROM hop_rows"); few >= many {
+		t.Errorf("%d hops have rows of their own where the log is not cut, %d where it is", few, many)
+	}
+	const all = "SELECT arrayStringConcat(groupArray(toString(tuple(*))), '\n') FROM (SELECT * FROM hops ORDER BY trace_id, position, rank)"
+	if diff := gocmp.Diff(strings.Split(cut.text(all), "\n"), strings.Split(joined.text(all), "\n")); diff != "" {
+		t.Errorf("hops (-cut +not cut):\n%s", diff)
 	}
 }
 

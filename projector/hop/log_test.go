@@ -19,11 +19,13 @@ func (b *bench) began() int64 { return b.now().UnixMicro() }
 // write appends the lives of n pushes to as many users: one connect each; of
 // eight pushes one is lost, one waits, and one is delivered though its sent was
 // dropped.
-func (b *bench) write(from, n int) ledger {
+func (b *bench) write(from, n int) ledger { return b.writeAt(b.began(), from, n, func() {}) }
+
+// writeAt calls between when the pushes are in the log and nothing else is.
+func (b *bench) writeAt(began int64, from, n int, between func()) ledger {
 	b.t.Helper()
 	var l ledger
 	var pushed, rest []*schemas.Event
-	began := b.began()
 	for i := from; i < from+n; i++ {
 		e := b.event(i, schemas.Kind_KIND_PUSHED, began)
 		id := schemas.NamedID("freight", e.User, "p")
@@ -33,6 +35,7 @@ func (b *bench) write(from, n int) ledger {
 	for i, place := range b.append(pushed...) {
 		rest = append(rest, b.life(from+i, uint64(place), pushed[i], &l)...)
 	}
+	between()
 	b.append(rest...)
 	return l
 }

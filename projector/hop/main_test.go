@@ -140,6 +140,13 @@ func (b *bench) number(query string) (n int64) {
 	return n
 }
 
+// text is what a query says.
+func (b *bench) text(query string) (s string) {
+	b.t.Helper()
+	b.must(b.db.QueryRowContext(b.t.Context(), query).Scan(&s))
+	return s
+}
+
 // await looks again after each insert until the query counts want.
 func (b *bench) await(query string, want int64) {
 	b.t.Helper()
