@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -220,4 +221,33 @@ func TestPermanent(t *testing.T) {
 			t.Errorf("%v: %t", err, !want)
 		}
 	}
+}
+
+// TestInsist: a step is tried again while its engine cannot do it yet, as long
+// as there is patience; a mistake is not.
+func TestInsist(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := Base{Logger: slog.New(slog.DiscardHandler)}
+		var answers []error
+		s := step{what: "topics", do: func(context.Context) (err error) {
+			err, answers = answers[0], answers[1:]
+			return err
+		}}
+		for _, c := range []struct {
+			answers []error
+			want    error
+		}{
+			{[]error{nil}, nil},
+			{[]error{eventlog.ErrBusy, eventlog.ErrBusy, nil}, nil},
+			{[]error{eventlog.ErrBusy, eventlog.ErrTopicDiffers}, eventlog.ErrTopicDiffers},
+			{slices.Repeat([]error{eventlog.ErrBusy}, 1000), eventlog.ErrBusy},
+		} {
+			waiting, cancel := context.WithTimeout(t.Context(), time.Minute)
+			answers = c.answers
+			if err := s.insist(t.Context(), waiting, b); !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			cancel()
+		}
+	})
 }
