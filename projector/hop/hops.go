@@ -72,25 +72,36 @@ func (r *rows) add(e *schemas.Event, at place) {
 // hop appends what all hops of an event have in common; its kind is the
 // event's. The pointer is good until the next append.
 func (r *rows) hop(e *schemas.Event, at place, rank uint8) *hopRow {
-	r.hops = append(r.hops, hopRow{
+	return &r.hops[r.hopAt(e, at, rank)]
+}
+
+// hopAt is hop, and where it stands. Places of hops that were dropped are taken
+// first: most hops are, soon, and so few rows are held.
+func (r *rows) hopAt(e *schemas.Event, at place, rank uint8) (i int) {
+	if n := len(r.free); n > 0 {
+		i, r.free = r.free[n-1], r.free[:n-1]
+	} else {
+		i, r.hops = len(r.hops), append(r.hops, hopRow{})
+	}
+	r.hops[i] = hopRow{
 		trace: schemas.IDFrom(e.TraceId), session: schemas.IDFrom(e.Session),
 		conn: e.Conn(), at: when(e.Time, at), parentSpan: span(e.ParentSpan),
 		rank: rank, kind: kindWord(e.Kind),
 		app: e.App, user: e.User, device: e.Device, node: e.Node, place: at,
-	})
-	return &r.hops[len(r.hops)-1]
+	}
+	return i
 }
 
 func (r *rows) pushed(e *schemas.Event, at place) {
-	b := e.Pushed
-	h := r.hop(e, at, rankPushed)
+	b, i := e.Pushed, r.hopAt(e, at, rankPushed)
+	h := &r.hops[i]
 	h.position, h.push, h.size = uint64(at.position), schemas.IDFrom(b.GetPushId()), uint32(len(b.GetBody()))
 	p := r.push(e, at, pushAccepted)
 	p.accepts = 1
 	if r.begun == nil {
 		r.begun = make(map[uint64]begun)
 	}
-	r.begun[h.position] = begun{push: len(r.pushes) - 1, pushed: len(r.hops) - 1, sent: -1}
+	r.begun[h.position] = begun{push: len(r.pushes) - 1, hops: way{i, -1, -1, -1, -1}}
 	p.position, p.push, p.size = h.position, h.push, h.size
 	p.name, p.label = b.GetName(), b.GetLabel()
 	p.family, p.command = uint16(b.GetFamily()), uint16(b.GetCommand())
@@ -109,10 +120,12 @@ func (r *rows) push(e *schemas.Event, at place, version uint8) *pushRow {
 func (r *rows) sent(e *schemas.Event, at place) {
 	b := e.Sent
 	push := schemas.IDFrom(b.GetPushId())
-	r.dispatched(e, at, b).of(b.GetPosition(), push, b.GetAttempt())
-	r.hop(e, at, rankSent).of(b.GetPosition(), push, b.GetAttempt())
+	first := r.dispatched(e, at, b)
+	r.hops[first].of(b.GetPosition(), push, b.GetAttempt())
+	second := r.hopAt(e, at, rankSent)
+	r.hops[second].of(b.GetPosition(), push, b.GetAttempt())
 	if w, ok := r.begun[b.GetPosition()]; ok {
-		w.sent = len(r.hops) - 1
+		w.hops[wayDispatched], w.hops[waySent] = first, second
 		r.begun[b.GetPosition()] = w
 	}
 }
@@ -123,7 +136,7 @@ func (r *rows) bounced(e *schemas.Event, at place) {
 		return // the command was no push: the bounce is part of no message's way
 	}
 	push := schemas.IDFrom(b.GetPushId())
-	r.dispatched(e, at, b).of(b.GetPosition(), push, b.GetAttempt())
+	r.hops[r.dispatched(e, at, b)].of(b.GetPosition(), push, b.GetAttempt())
 	h := r.hop(e, at, rankBounced)
 	h.of(b.GetPosition(), push, b.GetAttempt())
 	h.reason = reasonWord(b.GetReason())
@@ -136,13 +149,14 @@ type dispatch interface {
 }
 
 // dispatched is the hop before the gate's: its time and node are delivery's.
-func (r *rows) dispatched(e *schemas.Event, at place, d dispatch) *hopRow {
-	h := r.hop(e, at, rankDispatched)
+func (r *rows) dispatched(e *schemas.Event, at place, d dispatch) int {
+	i := r.hopAt(e, at, rankDispatched)
+	h := &r.hops[i]
 	h.kind, h.node, h.parentSpan = dispatched, cmp.Or(d.GetDispatchedBy(), "delivery"), 0
 	if time := d.GetDispatched(); time != 0 {
 		h.at = time
 	}
-	return h
+	return i
 }
 
 func (h *hopRow) of(position uint64, push schemas.ID, attempt uint32) {
@@ -153,39 +167,36 @@ func (r *rows) outcome(e *schemas.Event, at place) {
 	b := e.Outcome
 	push := schemas.IDFrom(b.GetPushId())
 	delivered := b.GetClass() == schemas.Class_CLASS_DELIVERED
-	way := [wayHops]int{-1, -1, -1, -1, -1}
+	hops := noWay
 	if delivered && e.Device != "" {
-		h := r.hop(e, at, rankAcked)
-		way[wayAcked] = len(r.hops) - 1
+		hops[wayAcked] = r.hopAt(e, at, rankAcked)
+		h := &r.hops[hops[wayAcked]]
 		h.of(b.GetPosition(), push, b.GetAttempt())
-		h.kind, h.node, h.parentSpan = acked, gateNode(e.Gate), 0
+		h.kind, h.node, h.parentSpan = acked, r.gateNode(e.Gate), 0
 		if t := b.GetSteps().GetDelivered(); t != 0 {
 			h.at = t
 		}
 	}
-	h := r.hop(e, at, rankOutcome)
+	hops[wayOutcome] = r.hopAt(e, at, rankOutcome)
+	h := &r.hops[hops[wayOutcome]]
 	h.of(b.GetPosition(), push, b.GetAttempt())
 	h.class, h.reason = classWord(b.GetClass()), reasonWord(b.GetReason())
-	way[wayOutcome] = len(r.hops) - 1
 	if e.Device == "" || b.GetWhole() {
-		r.ended(e, at, way)
+		r.ended(e, at, hops)
 	}
 }
 
-// ended is the push's row by its own outcome, whose hops stand at way. Where the
-// same cut accepted it, the one row stands for both.
-func (r *rows) ended(e *schemas.Event, at place, way [wayHops]int) {
-	b, h := e.Outcome, &r.hops[way[wayOutcome]]
+// ended is the push's row by its own outcome, with these hops. Where the same
+// cut accepted it, the one row stands for both.
+func (r *rows) ended(e *schemas.Event, at place, hops way) {
+	b, h := e.Outcome, &r.hops[hops[wayOutcome]]
 	p := r.push(e, at, pushEnded)
 	if w, ok := r.begun[b.GetPosition()]; ok {
 		delete(r.begun, b.GetPosition())
 		r.pushes[w.push], r.pushes = *p, r.pushes[:len(r.pushes)-1]
 		p = &r.pushes[w.push]
 		p.accepts = 1
-		way[wayPushed] = w.pushed
-		if w.sent >= 0 {
-			way[wayDispatched], way[waySent] = w.sent-1, w.sent
-		}
+		copy(hops[:wayAcked], w.hops[:wayAcked])
 	}
 	p.position, p.push, p.attempt = b.GetPosition(), h.push, b.GetAttempt()
 	p.class, p.reason, p.ended, p.first = h.class, h.reason, h.at, b.GetFirst()
@@ -197,7 +208,7 @@ func (r *rows) ended(e *schemas.Event, at place, way [wayHops]int) {
 		p.steps.accepted = h.at
 	}
 	p.session, p.conn = h.session, h.conn
-	r.tell(p, way)
+	r.tell(p, hops)
 }
 
 // when is the node's clock, or the broker's where the node set none: a row of
@@ -216,10 +227,19 @@ func span(b []byte) uint64 {
 	return binary.BigEndian.Uint64(b)
 }
 
-// gateNode names a gate whose host the event does not know.
-func gateNode(number uint32) string {
+// gateNode names a gate whose host the event does not know. The name is made
+// once for each gate.
+func (r *rows) gateNode(number uint32) string {
 	if number == 0 {
 		return ""
 	}
-	return "gate-" + strconv.FormatUint(uint64(number), 10)
+	name, known := r.gates[number]
+	if !known {
+		if r.gates == nil {
+			r.gates = make(map[uint32]string)
+		}
+		name = "gate-" + strconv.FormatUint(uint64(number), 10)
+		r.gates[number] = name
+	}
+	return name
 }

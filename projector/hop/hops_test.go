@@ -209,14 +209,14 @@ func unfolded(r rows) rows {
 		p := &r.pushes[i]
 		for hop := range wayHops {
 			if p.tells>>hop&1 == 1 {
-				hops = append(hops, p.way(hop))
+				hops = append(hops, r.told(p, hop))
 			}
 		}
 		p.tells, p.session, p.conn, p.sentPlace = 0, schemas.ID{}, schemas.ConnID{}, 0
 		p.acceptedBy, p.dispatchedBy, p.sentBy, p.endedBy = "", "", "", ""
 	}
 	slices.SortStableFunc(hops, func(a, b hopRow) int { return cmp.Or(cmp.Compare(a.position, b.position), cmp.Compare(a.rank, b.rank)) })
-	r.hops = hops
+	r.hops, r.free, r.gates = hops, nil, nil
 	return r
 }
 

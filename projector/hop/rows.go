@@ -79,10 +79,12 @@ type rows struct {
 	connections []connectionRow
 	pushes      []pushRow
 
-	begun map[uint64]begun // those pushes that have not ended, by position
+	begun map[uint64]begun  // those pushes that have not ended, by position
+	free  []int             // places in hops that hold none
+	gates map[uint32]string // their names
 }
 
-func (r *rows) len() int { return len(r.hops) + len(r.connections) + len(r.pushes) }
+func (r *rows) len() int { return len(r.hops) - len(r.free) + len(r.connections) + len(r.pushes) }
 
 // reset empties the rows and keeps their memory for the next cut.
 func (r *rows) reset() {
@@ -90,7 +92,7 @@ func (r *rows) reset() {
 	clear(r.connections)
 	clear(r.pushes)
 	clear(r.begun)
-	r.hops, r.connections, r.pushes = r.hops[:0], r.connections[:0], r.pushes[:0]
+	r.hops, r.connections, r.pushes, r.free = r.hops[:0], r.connections[:0], r.pushes[:0], r.free[:0]
 }
 
 // flush is the rows of one insert: those of several cuts, in the order of the

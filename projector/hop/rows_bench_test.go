@@ -2,7 +2,9 @@ package hop
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
+	"time"
 
 	"waybill/schemas"
 )
@@ -26,7 +28,7 @@ func BenchmarkRows(b *testing.B) {
 	w := newWriter(target{})
 	var r rows
 	b.ReportAllocs()
-	n := 0
+	n, began := 0, cpu()
 	for b.Loop() {
 		at := testPlace
 		for i, e := range events[n%users] {
@@ -43,6 +45,7 @@ func BenchmarkRows(b *testing.B) {
 			encodeAll(w, &r)
 		}
 	}
+	b.ReportMetric(float64(cpu()-began)/float64(n), "cpu-ns/op")
 	b.ReportMetric(float64(len(w.buf.Buf))/flushed, "B/push")
 }
 
@@ -54,4 +57,11 @@ func encodeAll(w *writer, r *rows) {
 	w.hops.encode(&w.buf, f.hops)
 	w.pushes.encode(&w.buf, f.pushes)
 	r.reset()
+}
+
+// cpu is what this process has used: the machine may do other things as well.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

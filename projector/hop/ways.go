@@ -15,14 +15,21 @@ const (
 	tellsAimed = 1 << wayHops // the pushed hop names the device
 )
 
-// begun is what a cut holds of a push that it accepted: where its row stands,
-// and its hops before the outcome; the dispatched one stands before the sent
-// one. -1 = none yet.
-type begun struct{ push, pushed, sent int }
+// way is where the hops of a push stand, by their order; -1 = nowhere.
+type way [wayHops]int
 
-// way is a hop as the row of an ended push says it. The view hops says the same
+var noWay = way{-1, -1, -1, -1, -1}
+
+// begun is what a cut holds of a push that it accepted: where its row stands,
+// and its hops before the outcome.
+type begun struct {
+	push int
+	hops way
+}
+
+// told is a hop as the row of an ended push says it. The view hops says the same
 // in SQL (migrations/clickhouse): change both.
-func (p *pushRow) way(hop int) hopRow {
+func (r *rows) told(p *pushRow, hop int) hopRow {
 	h := hopRow{
 		trace: p.trace, position: p.position, app: p.app, user: p.user, push: p.push, place: p.place,
 		device: p.device, session: p.session, conn: p.conn, attempt: p.attempt, parentSpan: p.span,
@@ -40,7 +47,7 @@ func (p *pushRow) way(hop int) hopRow {
 	case waySent:
 		h.rank, h.kind, h.at, h.node, h.place.position = rankSent, sent, p.steps.sent, p.sentBy, p.sentPlace
 	case wayAcked:
-		h.rank, h.kind, h.at, h.node, h.parentSpan = rankAcked, acked, p.steps.delivered, gateNode(p.conn.Gate), 0
+		h.rank, h.kind, h.at, h.node, h.parentSpan = rankAcked, acked, p.steps.delivered, r.gateNode(p.conn.Gate), 0
 	case wayOutcome:
 		h.rank, h.kind, h.at, h.node = rankOutcome, outcome, p.ended, p.endedBy
 		h.class, h.reason = p.class, p.reason
@@ -49,37 +56,46 @@ func (p *pushRow) way(hop int) hopRow {
 }
 
 // tell finds out which of the hops the push's row says to the last field, and
-// drops those. hops are places in r.hops by their order in way, -1 = none.
-func (r *rows) tell(p *pushRow, hops [wayHops]int) {
+// drops those.
+func (r *rows) tell(p *pushRow, hops way) {
 	for hop, i := range hops {
 		if i < 0 {
 			continue
 		}
 		h := &r.hops[i]
-		switch hop {
-		case wayPushed:
-			p.acceptedBy, p.size = h.node, h.size
-			if h.device != "" {
-				p.tells |= tellsAimed
-			}
-		case wayDispatched:
-			p.dispatchedBy, p.sentPlace = h.node, h.place.position
-		case waySent:
-			p.sentBy = h.node
-		case wayOutcome:
-			p.endedBy = h.node
-		}
-		said := p.way(hop)
+		p.takeOver(hop, h)
+		said := r.told(p, hop)
 		said.place.logged = h.place.logged // no column
 		if said == *h {
 			p.tells |= 1 << hop
-			h.kind = "" // settle drops it
+			h.kind = ""
+			r.free = append(r.free, i)
 		}
 	}
 }
 
-// settle ends the cut: hops that rows of pushes tell have none of their own.
+// takeOver keeps in the push's row what only that hop knows.
+func (p *pushRow) takeOver(hop int, h *hopRow) {
+	switch hop {
+	case wayPushed:
+		p.acceptedBy, p.size = h.node, h.size
+		if h.device != "" {
+			p.tells |= tellsAimed
+		}
+	case wayDispatched:
+		p.dispatchedBy, p.sentPlace = h.node, h.place.position
+	case waySent:
+		p.sentBy = h.node
+	case wayOutcome:
+		p.endedBy = h.node
+	}
+}
+
+// settle ends the cut: only hops that are not told by a push's row are left.
 func (r *rows) settle() {
+	if len(r.free) == 0 {
+		return
+	}
 	kept := r.hops[:0]
 	for i := range r.hops {
 		if r.hops[i].kind != "" {
@@ -87,5 +103,5 @@ func (r *rows) settle() {
 		}
 	}
 	clear(r.hops[len(kept):])
-	r.hops = kept
+	r.hops, r.free = kept, r.free[:0]
 }
