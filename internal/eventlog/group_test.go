@@ -152,6 +152,35 @@ func TestCommitIsFenced(t *testing.T) {
 	}
 }
 
+// Several partitions are committed as one: all of them, or, once one of them is
+// lost, none.
+func TestCommitTogether(t *testing.T) {
+	l := startBroker(t).open(Config{})
+	first := join(t, l, func(*Partition, Batch) error { return nil })
+	p, q := signal(t, first.given, "a partition"), signal(t, first.given, "the other one")
+	if err := CommitTogether(within(t), []GroupCommit{{p, 1, "one"}, {q, 2, "two"}}); err != nil {
+		t.Fatal(err)
+	}
+	second := join(t, l, func(*Partition, Batch) error { return nil })
+	lost := signal(t, first.taken, "revocation")
+	moved := signal(t, second.given, "the partition of the second reader")
+	if err := CommitTogether(within(t), []GroupCommit{{p, 7, "late"}, {q, 7, "late"}}); !errors.Is(err, ErrLost) {
+		t.Errorf("with a partition that is lost: %v", err)
+	}
+	if err := CommitTogether(within(t), []GroupCommit{{p, 7, "late"}, {moved, 7, "late"}}); !errors.Is(err, ErrNoGroup) && !errors.Is(err, ErrLost) {
+		t.Errorf("with a partition of another member: %v", err)
+	}
+	for _, x := range []*Partition{p, q} {
+		want := int64(1)
+		if x == q {
+			want = 2
+		}
+		if at, metadata, err := moved.CommittedOf(within(t), x.Topic(), x.Number()); at != want || err != nil {
+			t.Errorf("committed %d, %q, %v; want %d (lost was %d)", at, metadata, err, want, lost.Number())
+		}
+	}
+}
+
 // A rebalance does not wait for ever for a function that does not return, and
 // what it commits later is refused.
 func TestRebalanceGoesOnWithoutTheStubborn(t *testing.T) {
