@@ -33,11 +33,7 @@ func TestMain(m *testing.M) {
 // victim says a line when everything runs.
 func victim(dir string) {
 	say := func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
-	cfg := Config{Seed: 1, Dir: dir, Binary: os.Getenv(binaryVariable), Port: 29300, Say: say}
-	var err error
-	if cfg.Root, err = moduleRoot(); err == nil {
-		_, err = Run(context.Background(), cfg)
-	}
+	_, err := Run(context.Background(), Config{Seed: 1, Dir: dir, Binary: os.Getenv(binaryVariable), Port: 29100, Say: say})
 	say("the run has ended: %v", err)
 }
 
@@ -49,13 +45,13 @@ func TestCrash(t *testing.T) {
 	if len(seeds) == 0 {
 		t.Skip("WAYBILL_CRASH_SEEDS names no seed")
 	}
-	root, binary := build(t)
+	binary := build(t)
 	for _, text := range seeds {
 		seed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
 			t.Fatalf("WAYBILL_CRASH_SEEDS has %q: whole numbers are allowed", text)
 		}
-		t.Run(text, func(t *testing.T) { crash(t, Config{Seed: seed, Root: root, Binary: binary, Port: 29000}) })
+		t.Run(text, func(t *testing.T) { crash(t, Config{Seed: seed, Binary: binary, Port: 29000}) })
 	}
 }
 
@@ -85,25 +81,14 @@ func crash(t *testing.T, cfg Config) {
 	}
 }
 
-// build the binary once; root is the repository's.
-func build(t *testing.T) (root, binary string) {
+// build the binary.
+func build(t *testing.T) string {
 	t.Helper()
-	root, err := moduleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	binary = filepath.Join(t.TempDir(), "waybill")
-	cmd := exec.Command("go", "build", "-o", binary, "./cmd/waybill")
-	cmd.Dir = root
-	if out, err := cmd.CombinedOutput(); err != nil {
+	binary := filepath.Join(t.TempDir(), "waybill")
+	if out, err := exec.Command("go", "build", "-o", binary, "waybill/cmd/waybill").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	return root, binary
-}
-
-func moduleRoot() (string, error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
-	return strings.TrimSpace(string(out)), err
+	return binary
 }
 
 // TestKilledRunLeavesNothing kills a run with -9 in the middle of its work.
@@ -111,7 +96,7 @@ func TestKilledRunLeavesNothing(t *testing.T) {
 	if os.Getenv("WAYBILL_CRASH_SEEDS") == "" {
 		t.Skip("it takes half a minute; `make crash` runs it")
 	}
-	_, binary := build(t)
+	binary := build(t)
 	cfg := Config{Dir: t.TempDir(), Binary: binary}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), victimVariable+"="+cfg.Dir, binaryVariable+"="+binary)

@@ -122,11 +122,11 @@ func plain(e *schemas.Event) string {
 
 // keepBrokerLogs: the brokers' data goes when they end.
 func (r *run) keepBrokerLogs() {
-	if r.site.brokers == nil {
+	if r.site.kafka == nil {
 		return
 	}
 	for id := 1; id <= 3; id++ {
-		b, err := os.ReadFile(filepath.Join(r.site.brokers.data, fmt.Sprint(id), "out"))
+		b, err := os.ReadFile(filepath.Join(r.cfg.Dir, "kafka", fmt.Sprint(id), "out"))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(r.cfg.Dir, "logs", fmt.Sprintf("broker-%d.log", id)), b, 0o644)
 		}

@@ -84,9 +84,9 @@ var forms = []struct {
 	servers, share, most int
 	call                 func(*office, context.Context, *http.Client, []*push) error
 }{
-	{servers: 3, share: 45, most: 400, call: (*office).stream},
-	{servers: 3, share: 35, most: 50, call: (*office).batch},
-	{servers: 8, share: 20, most: 1, call: (*office).batch},
+	{servers: 3, share: 50, most: 400, call: (*office).stream},
+	{servers: 3, share: 40, most: 50, call: (*office).batch},
+	{servers: 16, share: 10, most: 1, call: (*office).batch},
 }
 
 // work makes every call and returns when all pushes were accepted.

@@ -20,7 +20,8 @@ type phone struct {
 	radio.Coverage
 	bell.Bell
 	ledger.Device
-	stop func() error // ends Run and returns its error
+	config client.Config
+	stop   func() error // ends Run and returns its error; of one goroutine at a time
 
 	mu       sync.Mutex
 	notes    []note
@@ -29,6 +30,7 @@ type phone struct {
 	up       bool
 	connects int
 	ends     int
+	restarts int
 }
 
 // note of one push that the application was handed.
@@ -49,21 +51,28 @@ func (s *site) troubles() radio.Troubles {
 
 func (s *site) gates() []string { return []string{s.at(portGates + 1), s.at(portGates + 2)} }
 
-// start switches the phone on.
+// start switches the phone on for the first time.
 func (p *phone) start(s *site, rng *rand.Rand) error {
 	p.handled = make(map[int]uint64)
 	p.Bad(rng, s.troubles())
-	c, err := client.New(client.Config{
+	p.config = client.Config{
 		Addresses: s.gates(), Platform: "android", Version: "crash", NoCompression: true,
 		Token:    func(context.Context) (string, error) { return s.app.Token(p.User, p.Device.Device) },
 		Handler:  p.handle,
 		OnNotice: p.notice,
 		Dial:     p.Dial,
+		Store:    new(client.MemoryStore), // outlives the application, as a phone's storage does
 		// A phone would wait longer; here it only makes the run longer.
 		BackoffBase: 50 * time.Millisecond, BackoffCap: 2 * time.Second, AnswerTimeout: 5 * time.Second,
-	})
+	}
+	return p.launch()
+}
+
+// launch starts the application on what the phone's storage has.
+func (p *phone) launch() error {
+	c, err := client.New(p.config)
 	if err != nil {
-		return fmt.Errorf("switch on %s: %w", p.name(), err)
+		return fmt.Errorf("launch the application of %s: %w", p.name(), err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -73,6 +82,17 @@ func (p *phone) start(s *site, rng *rand.Rand) error {
 		return <-done
 	})
 	return nil
+}
+
+// restart ends the application and launches it again.
+func (p *phone) restart() error {
+	if err := p.stop(); err != nil {
+		return fmt.Errorf("stop the application of %s: %w", p.name(), err)
+	}
+	p.mu.Lock()
+	p.restarts++
+	p.mu.Unlock()
+	return p.launch()
 }
 
 // handle is the application.

@@ -15,14 +15,25 @@ type Kind string
 const (
 	Kill  Kind = "kill -9" // and started again
 	Pause Kind = "stop"    // SIGSTOP, then SIGCONT
+	// Replace stops a gate as Pause does and starts another one of its number
+	// meanwhile: the one that is woken must see that and end.
+	Replace Kind = "replace"
+)
+
+// Targets that are no stage.
+const (
+	leader     = "broker" // the one that leads Fault.Partition at that time
+	postgresDB = "postgres"
+	clickhouse = "clickhouse"
 )
 
 // Fault is one thing that happens to one process.
 type Fault struct {
-	At     time.Duration // since the first push
-	Kind   Kind
-	Target string
-	For    time.Duration // until it is started again, or woken
+	At        time.Duration // since the first push
+	Kind      Kind
+	Target    string
+	Partition int32         // of waybill.events: whose leader
+	For       time.Duration // until it is started again, or woken
 }
 
 func (f Fault) String() string {
@@ -36,43 +47,81 @@ const Span = 60 * time.Second
 // routes end, and several sessions of delivery's group.
 const pauseFor = 30 * time.Second
 
-// draw makes the plan of a seed: each process is killed once, one gate and one
-// delivery worker are stopped as well, one broker is killed; every second seed
-// kills Postgres, every other pair of them ClickHouse.
-//
-// Topics have more partitions than there are brokers, and copies on all of
-// them, so whichever broker is killed leads some.
-func draw(seed uint64) []Fault {
-	rng := rand.New(rand.NewPCG(seed, 1))
-	between := func(from, to time.Duration) time.Duration { return from + time.Duration(rng.Int64N(int64(to-from))) }
-	var all []Fault
-	for _, stage := range []string{"gate", "delivery"} {
-		all = append(all, Fault{between(3*time.Second, 20*time.Second), Pause, fmt.Sprintf("%s-%d", stage, 1+rng.IntN(2)), pauseFor})
-	}
-	for _, name := range []string{
-		"gate-1", "gate-2", "delivery-1", "delivery-2", "ingest-1", "ingest-2", "projector-1", "projector-2", "console-1",
-	} {
-		f := Fault{Kind: Kill, Target: name, For: between(time.Second, 6*time.Second)}
-		for f.At == 0 || meets(f, all) {
-			f.At = between(2*time.Second, Span-f.For)
-		}
-		all = append(all, f)
-	}
-	all = append(all, Fault{between(5*time.Second, 45*time.Second), Kill, fmt.Sprintf("broker-%d", 1+rng.IntN(3)), between(3*time.Second, 12*time.Second)})
-	if seed%2 == 0 {
-		all = append(all, Fault{between(5*time.Second, 45*time.Second), Kill, "postgres", between(time.Second, 8*time.Second)})
-	}
-	if seed%4 >= 2 {
-		all = append(all, Fault{between(5*time.Second, 45*time.Second), Kill, "clickhouse", between(time.Second, 8*time.Second)})
-	}
-	slices.SortStableFunc(all, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
-	return all
+// stages as processes; of those whose names differ in the number two run.
+var stages = []string{
+	"gate-1", "gate-2", "delivery-1", "delivery-2", "ingest-1", "ingest-2", "projector-1", "projector-2", "console-1",
 }
 
-// meets says that something else happens to the process at that time: nobody
-// starts what is stopped, nor stops what is down.
-func meets(f Fault, all []Fault) bool {
-	return slices.ContainsFunc(all, func(x Fault) bool {
-		return x.Target == f.Target && f.At <= x.At+x.For && x.At <= f.At+f.For
-	})
+// planner draws the faults of a seed.
+type planner struct {
+	rng *rand.Rand
+	all []Fault
+}
+
+// draw makes the plan of a seed. Every seed: one gate and one delivery worker
+// are stopped, every process is killed once and three of them once more, a
+// broker that leads is killed. Every third seed replaces the gate that it stops;
+// every second one kills Postgres, every other pair ClickHouse; every fifth
+// stops a broker that leads.
+func draw(seed uint64) []Fault {
+	p := &planner{rng: rand.New(rand.NewPCG(seed, 1))}
+	kind := Pause
+	if seed%3 == 0 {
+		kind = Replace
+	}
+	early := func() time.Duration { return p.between(3*time.Second, 20*time.Second) }
+	p.all = append(p.all,
+		Fault{At: early(), Kind: kind, Target: fmt.Sprintf("gate-%d", 1+p.rng.IntN(2)), For: pauseFor},
+		Fault{At: early(), Kind: Pause, Target: fmt.Sprintf("delivery-%d", 1+p.rng.IntN(2)), For: pauseFor})
+	for _, name := range stages {
+		p.add(Fault{Kind: Kill, Target: name, For: p.between(time.Second, 6*time.Second)})
+	}
+	for range 3 {
+		p.add(Fault{Kind: Kill, Target: stages[p.rng.IntN(len(stages))], For: p.between(time.Second, 6*time.Second)})
+	}
+	p.engines(seed)
+	slices.SortStableFunc(p.all, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
+	return p.all
+}
+
+func (p *planner) engines(seed uint64) {
+	p.add(Fault{Kind: Kill, Target: leader, Partition: p.rng.Int32N(partitions), For: p.between(3*time.Second, 12*time.Second)})
+	if seed%2 == 0 {
+		p.add(Fault{Kind: Kill, Target: postgresDB, For: p.between(time.Second, 8*time.Second)})
+	}
+	if seed%4 >= 2 {
+		p.add(Fault{Kind: Kill, Target: clickhouse, For: p.between(time.Second, 8*time.Second)})
+	}
+	if seed%5 == 0 {
+		p.add(Fault{Kind: Pause, Target: leader, Partition: p.rng.Int32N(partitions), For: p.between(2*time.Second, 10*time.Second)})
+	}
+}
+
+func (p *planner) between(from, to time.Duration) time.Duration {
+	return from + time.Duration(p.rng.Int64N(int64(to-from)))
+}
+
+// add a fault at a time at which nothing else happens to its process, if there
+// is one: nobody starts what is stopped, nor stops what is down.
+func (p *planner) add(f Fault) {
+	for range 1000 {
+		f.At = p.between(2*time.Second, Span-f.For)
+		if !slices.ContainsFunc(p.all, f.meets) {
+			p.all = append(p.all, f)
+			return
+		}
+	}
+}
+
+// slack is how long a process may take to come back after its fault, a broker
+// the longest: two of them away at once are an outage of the log.
+func (f Fault) slack() time.Duration {
+	if f.Target == leader {
+		return 10 * time.Second
+	}
+	return time.Second
+}
+
+func (f Fault) meets(x Fault) bool {
+	return x.Target == f.Target && f.At <= x.At+x.For+x.slack() && x.At <= f.At+f.For+f.slack()
 }

@@ -131,6 +131,14 @@ func (p *process) finish(s syscall.Signal, patience time.Duration) error {
 	return p.end(s, patience)
 }
 
+// retire says that the process is to end by itself and is not started again.
+func (p *process) retire() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.over, p.asked = true, true
+	return p.ended
+}
+
 func (p *process) kill() error { return p.end(syscall.SIGKILL, time.Minute) }
 
 // signal sends one that does not end the process.
@@ -176,6 +184,13 @@ func ask(ctx context.Context, url string) error {
 		err = errors.Join(err, fmt.Errorf("%s: %.200s", resp.Status, b))
 	}
 	return errors.Join(err, resp.Body.Close())
+}
+
+// exitCode of a process that has ended.
+func (p *process) exitCode() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cmd.ProcessState.ExitCode()
 }
 
 // lastWords of a process that ended by itself.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +32,7 @@ type Result struct {
 	attempts                           uint32
 	again                              int // needed more than one connection
 	handed, handedEach, flagged, homes int
-	cuts, mutes, phones                int
+	cuts, mutes, phones, restarts      int
 }
 
 func (r *Result) wrong(what, say string, args ...any) {
@@ -100,6 +101,7 @@ func (r *Result) phone(p *phone, handed map[ledger.Place]bool) {
 		}
 	}
 	r.homes += p.connected()
+	r.restarts += p.restarts
 	cuts, mutes := p.Count()
 	r.cuts += cuts
 	r.mutes += mutes
@@ -139,10 +141,10 @@ func (r *Result) Table() string {
 	row("outcomes for devices", r.devices, fmt.Sprintf("of %d phones", r.phones))
 	row("handed over, to each device", r.handedEach, fmt.Sprintf("%d of them flagged as sent before", r.flagged))
 	row("needed more than one connection", r.again, fmt.Sprintf("at most %d", r.attempts))
-	row("connections", r.homes, fmt.Sprintf("%d cut, %d lost in tunnels", r.cuts, r.mutes))
-	row("processes killed", r.kills(Kill), r.killed())
-	row("processes stopped", r.kills(Pause), fmt.Sprintf("for %.0f s each", pauseFor.Seconds()))
-	row("processes that ended alone", len(r.Alone), strings.Join(r.Alone, "; "))
+	row("connections", r.homes, fmt.Sprintf("%d cut, %d lost in tunnels, %d with the application", r.cuts, r.mutes, r.restarts))
+	row("processes killed", r.kills(Kill), r.names(Kill))
+	row("processes stopped", r.kills(Pause)+r.kills(Replace), r.names(Pause, Replace))
+	row("processes that ended alone", len(r.Alone), strings.Join(r.Alone[:min(3, len(r.Alone))], "; "))
 	row("decisions of older terms", r.stale, "ignored by every reader")
 	row("violations", len(r.Violations), "")
 	fmt.Fprintf(&b, "  pushing took %.1f s, then the last outcome came after %.1f s\n", r.Pushing.Seconds(), r.Settling.Seconds())
@@ -158,14 +160,25 @@ func (r *Result) kills(kind Kind) (n int) {
 	return n
 }
 
-func (r *Result) killed() string {
-	var all []string
+// names of what a kind of fault happened to, and how often.
+func (r *Result) names(kinds ...Kind) string {
+	times := make(map[string]int)
 	for _, f := range r.Faults {
-		if f.Kind == Kill {
-			all = append(all, f.Target)
+		switch {
+		case !slices.Contains(kinds, f.Kind):
+		case f.Kind == Replace:
+			times[f.Target+", which was replaced"]++
+		default:
+			times[f.Target]++
 		}
 	}
-	slices.Sort(all)
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(times)) {
+		if times[name] > 1 {
+			name = fmt.Sprintf("%s ×%d", name, times[name])
+		}
+		all = append(all, name)
+	}
 	return strings.Join(all, ", ")
 }
 

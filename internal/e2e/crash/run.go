@@ -23,9 +23,8 @@ import (
 type Config struct {
 	Seed   uint64
 	Dir    string               // for all that it writes; made if it is missing
-	Root   string               // of the repository
 	Binary string               // waybill
-	Port   int                  // the first of 300 that it uses
+	Port   int                  // the first of 100 that it uses
 	Say    func(string, ...any) // progress, a line each
 }
 
@@ -52,7 +51,7 @@ type run struct {
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	r := &run{cfg: cfg, plan: draw(cfg.Seed), books: ledger.NewBooks(), result: &Result{Seed: cfg.Seed}}
 	r.site = &site{
-		dir: cfg.Dir, root: cfg.Root, binary: cfg.Binary, port: cfg.Port,
+		dir: cfg.Dir, binary: cfg.Binary, port: cfg.Port,
 		app: app.DevApp{Name: "freight", APIKey: "office-of-the-crash-run-0123456789", Secret: "phones-of-the-crash-run-0123456789"},
 	}
 	f, err := openLog(cfg.Dir)
@@ -119,7 +118,7 @@ func (r *run) begin(ctx context.Context) error {
 // keepBooks follows the log until the run ends.
 func (r *run) keepBooks() error {
 	var err error
-	r.log, err = eventlog.Open(eventlog.Config{Brokers: r.site.brokers.addresses, Node: "books@crash", Log: r.own})
+	r.log, err = eventlog.Open(eventlog.Config{Brokers: r.site.kafka.Addrs(), Node: "books@crash", Log: r.own})
 	if err != nil {
 		return err
 	}
@@ -154,6 +153,7 @@ func (r *run) storm(ctx context.Context) error {
 		r.cfg.Say("%5.1f s  the last push was accepted", time.Since(start).Seconds())
 		return err
 	})
+	g.Go(func() error { return r.restartPhones(ctx) })
 	for _, f := range r.plan {
 		g.Go(func() error { return r.suffer(ctx, start, f) })
 	}
@@ -170,18 +170,45 @@ func (r *run) suffer(ctx context.Context, start time.Time, f Fault) error {
 	if err := pause(ctx, time.Until(start.Add(f.At))); err != nil {
 		return err
 	}
-	if err := r.breakIt(ctx, f); err != nil {
+	mend, err := r.breakIt(ctx, f)
+	if err != nil {
 		return fmt.Errorf("%s %s: %w", f.Kind, f.Target, err)
 	}
 	r.cfg.Say("%s", f)
 	if err := pause(ctx, f.For); err != nil {
 		return err
 	}
-	if err := r.mend(ctx, f); err != nil {
+	if err := mend(ctx); err != nil {
 		return fmt.Errorf("end of %s %s: %w", f.Kind, f.Target, err)
 	}
 	r.cfg.Say("%5.1f s  end of %s %s", time.Since(start).Seconds(), f.Kind, f.Target)
 	return nil
+}
+
+// restarters end applications and launch them again, each its own phones: what
+// ends in a tunnel takes its time.
+const restarters = 20
+
+// restartPhones goes on for as long as it is pushed, so that each application
+// is launched again about twice.
+func (r *run) restartPhones(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	over := time.Now().Add(Span)
+	for n := range restarters {
+		rng := rand.New(rand.NewPCG(r.cfg.Seed, uint64(200+n)))
+		g.Go(func() error {
+			for time.Now().Before(over) {
+				if err := pause(ctx, time.Duration(rng.Int64N(int64(Span*restarters/Devices)))); err != nil {
+					return err
+				}
+				if err := r.phones[rng.IntN(Devices/restarters)*restarters+n].restart(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
 // pause lets the time of the plan pass.

@@ -17,45 +17,46 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"waybill/internal/app"
+	"waybill/internal/cluster"
 )
 
 // site is everything that runs: the brokers, the databases and the stages.
 type site struct {
-	dir, root string
-	binary    string
-	port      int // the first of those that it uses
-	app       app.DevApp
+	dir    string
+	binary string
+	port   int // the first of those that it uses
+	app    app.DevApp
 
-	brokers  *brokers
+	kafka    *cluster.Cluster
 	postgres *postgres
-	stages   []*process
 	engine   *process // ClickHouse
 
-	mu    sync.Mutex
-	ended []string // what ended without being asked to
+	mu      sync.Mutex
+	stages  []*process
+	retired []*process // gates that were replaced
+	ended   []string   // what ended without being asked to
 }
 
 // Offsets of ports from the first one.
 const (
-	portBrokers    = 0   // node i serves on +i, controllers talk on +10+i
-	portGates      = 100 // +number
-	portIngests    = 110
-	portConsole    = 120
-	portClickHouse = 130
-	portMetrics    = 200 // + a stage's place in the list
+	portGates      = 0 // +number; the replacement's +10 more
+	portIngests    = 30
+	portConsole    = 40
+	portClickHouse = 50
+	portMetrics    = 60 // + a process's place in the list
 )
 
 const (
 	enginePassword = "of-a-crash-run-alone"
 	clusterKey     = "8f1d3a5c7e9b0d2f4a6c8e0b1d3f5a7c9e1b3d5f7a9c0e2b4d6f8a0c2e4b6d8f"
-	partitions     = "12" // of keyed topics: each broker leads four
+	partitions     = 12 // of keyed topics: each broker leads four
 )
 
 // startSite brings all of it up in any order of readiness, as an operator would.
 func startSite(ctx context.Context, s *site) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
-		s.brokers, err = startBrokers(s.root, s.dir, s.port+portBrokers)
+		s.kafka, err = cluster.Start(gctx, cluster.Config{Nodes: 3, Dir: filepath.Join(s.dir, "kafka")})
 		return err
 	})
 	g.Go(func() (err error) {
@@ -97,7 +98,7 @@ func (s *site) migrate(ctx context.Context) error {
 	if err := os.WriteFile(file, b, 0o600); err != nil {
 		return err
 	}
-	args := append([]string{"migrate", "--apps", file, "--partitions", partitions, "--dispatch", "8"}, s.engines()...)
+	args := append([]string{"migrate", "--apps", file, "--partitions", fmt.Sprint(partitions), "--dispatch", "8"}, s.engines()...)
 	if out, err := exec.CommandContext(ctx, s.binary, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("migrate: %w: %s", err, out)
 	}
@@ -109,7 +110,7 @@ func (s *site) at(offset int) string { return fmt.Sprintf("127.0.0.1:%d", s.port
 // engines are the addresses as every stage takes them.
 func (s *site) engines() []string {
 	return []string{
-		"--kafka", strings.Join(s.brokers.addresses, ","), "--postgres", s.postgres.server.DSN(),
+		"--kafka", strings.Join(s.kafka.Addrs(), ","), "--postgres", s.postgres.server.DSN(),
 		"--clickhouse", fmt.Sprintf("http://waybill:%s@%s/default", enginePassword, s.at(portClickHouse)),
 	}
 }
@@ -117,18 +118,36 @@ func (s *site) engines() []string {
 // list the stages. What somebody waits for is shorter than by default.
 func (s *site) list() {
 	for n := 1; n <= 2; n++ {
-		s.stage("gate", n, "--listen", s.at(portGates+n), "--advertise", s.at(portGates+n), "--cluster-key", clusterKey, "--lease", "3s")
-		s.stage("delivery", n, "--ack-timer", "3s", "--session", "6s")
-		s.stage("ingest", n, "--listen", s.at(portIngests+n))
-		s.stage("projector", n)
+		s.stages = append(s.stages, s.gate(n, s.at(portGates+n)))
+		s.stages = append(s.stages, s.stage("delivery", n, "--ack-timer", "3s", "--session", "6s"))
+		s.stages = append(s.stages, s.stage("ingest", n, "--listen", s.at(portIngests+n)))
+		s.stages = append(s.stages, s.stage("projector", n))
 	}
-	s.stage("console", 1, "--listen", s.at(portConsole))
+	s.stages = append(s.stages, s.stage("console", 1, "--listen", s.at(portConsole)))
 }
 
-func (s *site) stage(name string, number int, args ...string) {
-	private := s.at(portMetrics + len(s.stages))
+func (s *site) gate(number int, address string, more ...string) *process {
+	args := []string{"--listen", address, "--advertise", address, "--cluster-key", clusterKey, "--lease", "3s"}
+	return s.stage("gate", number, append(args, more...)...)
+}
+
+func (s *site) stage(name string, number int, args ...string) *process {
+	private := s.at(portMetrics + len(s.stages) + len(s.retired))
 	command := slices.Concat([]string{name, "--number", fmt.Sprint(number), "--metrics", private}, s.engines(), args)
-	s.stages = append(s.stages, s.process(fmt.Sprintf("%s-%d", name, number), "http://"+private+"/readyz", command...))
+	return s.process(fmt.Sprintf("%s-%d", name, number), "http://"+private+"/readyz", command...)
+}
+
+// replace puts another gate of its number into a gate's place, on another port.
+// ended is closed when the old one has ended.
+func (s *site) replace(old *process) (next *process, ended <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retired = append(s.retired, old)
+	number := int(old.name[len(old.name)-1] - '0')
+	next = s.gate(number, s.at(portGates+10+number), "--take-over")
+	next.log = filepath.Join(s.dir, "logs", old.name+"-replacement.log")
+	s.stages[slices.Index(s.stages, old)] = next
+	return next, old.retire()
 }
 
 func (s *site) process(name, ready string, args ...string) *process {
@@ -156,18 +175,21 @@ func (s *site) endedAlone() []string {
 // awaitReady waits until every stage does its work.
 func (s *site) awaitReady(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, p := range s.stages {
+	for _, p := range s.all() {
 		g.Go(func() error { return p.awaitReady(ctx) })
 	}
 	return g.Wait()
 }
 
+func (s *site) all() []*process {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.stages)
+}
+
 // find a process by its name.
 func (s *site) find(name string) *process {
-	if name == s.engine.name {
-		return s.engine
-	}
-	for _, p := range s.stages {
+	for _, p := range append(s.all(), s.engine) {
 		if p.name == name {
 			return p
 		}
@@ -178,18 +200,21 @@ func (s *site) find(name string) *process {
 // close ends everything that was started; what ends must end well.
 func (s *site) close() error {
 	g := new(errgroup.Group)
-	for _, p := range s.stages {
+	for _, p := range s.all() {
 		g.Go(func() error { return p.finish(syscall.SIGTERM, 30*time.Second) })
 	}
 	err := g.Wait()
+	for _, p := range s.retired {
+		err = errors.Join(err, p.kill()) // it has ended, unless the run did not come to it
+	}
 	if s.engine != nil {
 		err = errors.Join(err, s.engine.finish(syscall.SIGTERM, 30*time.Second))
 	}
 	if s.postgres != nil {
 		err = errors.Join(err, s.postgres.close())
 	}
-	if s.brokers != nil {
-		s.brokers.close()
+	if s.kafka != nil {
+		err = errors.Join(err, s.kafka.Close())
 	}
 	return err
 }
