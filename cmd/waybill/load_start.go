@@ -114,14 +114,14 @@ func spawnGate(ctx context.Context, beside load.Target) (t load.Target, stop fun
 	return t, child.Stop, nil
 }
 
-// spawnKafka starts Apache Kafka, compiled for speed, on ports of its own. It
+// spawnKafka starts Apache Kafka, compiled for speed, on ports above those of load.FreePorts. It
 // ends with its standard input, however this process ends.
 func spawnKafka(ctx context.Context, script string, nodes int) (brokers []string, pid int, stop func() error, err error) {
 	dir, err := os.MkdirTemp("", "waybill-kafka-")
 	if err != nil {
 		return nil, 0, nil, fmt.Errorf("make a directory: %w", err)
 	}
-	env := []string{"KAFKA_DATA=" + dir, "KAFKA_PORT=23190", "KAFKA_JVM=", "KAFKA_HEAP=768m"}
+	env := []string{"KAFKA_DATA=" + dir, "KAFKA_PORT=23920", "KAFKA_JVM=", "KAFKA_HEAP=768m"}
 	child, line, err := load.StartHeld(ctx, env, script, "hold", fmt.Sprint(nodes))
 	if err != nil {
 		return nil, 0, nil, errors.Join(err, os.RemoveAll(dir))

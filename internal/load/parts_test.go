@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -164,4 +165,18 @@ func TestProcesses(t *testing.T) {
 		}
 	}
 	t.Error("this process is not among its parent's children")
+}
+
+func TestFreePorts(t *testing.T) {
+	at, err := FreePorts(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(at)
+	if len(slices.Compact(at)) != 3 {
+		t.Errorf("ports %v, want three", at)
+	}
+	if _, err := FreePorts(ports + 1); err == nil {
+		t.Error("there are more ports than there are")
+	}
 }

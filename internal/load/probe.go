@@ -3,18 +3,25 @@ package load
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
 )
 
+// A lookup costs ClickHouse some 30 ms of a core, so there are two or three a
+// second: the probe must not be the load.
 const (
-	// probeEvery is the pause between two probes, lookEvery that between two
-	// looks for one: together some 50 lookups a second, 2 % of a core.
-	probeEvery = 150 * time.Millisecond
-	lookEvery  = 100 * time.Millisecond
+	// probeEvery is the mean pause between two probes; it is drawn, so that
+	// probes keep no step with the projector.
+	probeEvery = time.Second
+	// lookEvery is the pause between two looks for one of them. A delay is right
+	// to one of these, and never too short.
+	lookEvery = 150 * time.Millisecond
+	// lookFirst is the part of the expected delay after which a probe is looked
+	// for first.
+	lookFirst = .75
 )
 
 // prober pushes now and then and looks the push up again and again, until its
@@ -26,8 +33,9 @@ type prober struct {
 	stop  context.CancelFunc // ends the looking
 
 	mu     sync.Mutex
-	delays []float64 // guarded by mu; milliseconds, of each hop
-	err    error     // guarded by mu; the first one
+	expect time.Duration // guarded by mu; until the first hop of a probe is found
+	delays []float64     // guarded by mu; milliseconds, of each hop
+	err    error         // guarded by mu; the first one
 }
 
 func (s *Session) newProber() *prober {
@@ -59,7 +67,7 @@ func (p *prober) work(ctx, looking context.Context) error {
 		return err
 	}
 	defer c.close()
-	for ; ctx.Err() == nil; _ = sleep(ctx, probeEvery) {
+	for ; ctx.Err() == nil; _ = sleep(ctx, probeEvery/2+rand.N(probeEvery)) {
 		trace, err := p.push(c)
 		if err != nil {
 			return err
@@ -122,31 +130,32 @@ func (w *way) ended() bool { return len(w.Messages) == 1 && w.Messages[0].State 
 
 // follow notes for each hop when a look found it first.
 func (p *prober) follow(ctx context.Context, trace string) {
-	found := map[string]bool{}
-	for {
+	p.mu.Lock()
+	pause := time.Duration(lookFirst * float64(p.expect))
+	p.mu.Unlock()
+	began, found := time.Now(), map[string]bool{}
+	for ; sleep(ctx, max(pause, lookEvery)) == nil; pause = 0 {
 		var w way
-		err := get(ctx, "http://"+p.s.cfg.Console+"/v1/traces/"+trace, &w)
-		now := time.Now()
-		if err == nil {
-			p.note(&w, found, now)
+		if err := get(ctx, "http://"+p.s.cfg.Console+"/v1/traces/"+trace, &w); err == nil {
+			p.note(&w, found, began)
 		}
 		if w.ended() {
 			return
 		}
-		if sleep(ctx, lookEvery) != nil {
-			p.fail(fmt.Errorf("the probe %s was not found as delivered within %s: %w", trace, patience, errors.Join(err, errIncomplete)))
-			return
-		}
 	}
+	p.fail(fmt.Errorf("the probe %s was not found as delivered within %s", trace, time.Since(began).Round(time.Second)))
 }
 
-var errIncomplete = errors.New("its way is not whole")
-
-func (p *prober) note(w *way, found map[string]bool, now time.Time) {
+// note takes in an answer that has come now.
+func (p *prober) note(w *way, found map[string]bool, began time.Time) {
+	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range w.Messages {
 		for _, h := range m.Hops {
+			if len(found) == 0 {
+				p.expect = (p.expect + now.Sub(began)) / 2
+			}
 			if !found[h.Kind] {
 				found[h.Kind] = true
 				p.delays = append(p.delays, float64(now.Sub(h.At))/float64(time.Millisecond))

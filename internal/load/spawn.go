@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -201,6 +202,13 @@ func lastLines(s string) string {
 	return strings.Join(lines[max(len(lines)-20, 0):], "\n")
 }
 
+// Ports for children: below those that the kernel gives to outgoing
+// connections, which would take one between its finding and its use.
+const (
+	firstPort = 23_000
+	ports     = 900
+)
+
 // FreePorts are loopback addresses that nobody listened on a moment ago.
 func FreePorts(n int) ([]string, error) {
 	var addresses []string
@@ -210,13 +218,17 @@ func FreePorts(n int) ([]string, error) {
 			_ = ln.Close()
 		}
 	}()
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+	from := rand.IntN(ports)
+	for i := range ports {
+		if len(held) == n {
+			return addresses, nil
+		}
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", firstPort+(from+i)%ports))
 		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
+			continue
 		}
 		held = append(held, ln)
 		addresses = append(addresses, ln.Addr().String())
 	}
-	return addresses, nil
+	return nil, fmt.Errorf("find %d free ports from %d to %d: there are %d", n, firstPort, firstPort+ports-1, len(held))
 }
