@@ -42,12 +42,16 @@ func Main(m *testing.M, path *string) int {
 	return m.Run()
 }
 
-// build builds as `make build` does.
+// build runs what `make build` would, but for where the binary goes.
 func build(path string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", path, "./cmd/waybill")
+	const script = `set -o pipefail; make --no-print-directory -n build | sed "s|-o bin/waybill|-o '$0'|" | bash -e`
+	cmd := exec.Command("bash", "-c", script, path)
 	cmd.Dir = "../../.."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build waybill: %w\n%s", err, out)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("build waybill: `make build` builds another file than bin/waybill: %w", err)
 	}
 	return nil
 }
