@@ -55,8 +55,9 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// crash makes one run. Its logs are kept if something was wrong, or if
-// WAYBILL_CRASH_DIR names a folder for them.
+// crash makes one run and adds it to the page that WAYBILL_CRASH_PAGE names.
+// Its logs are kept if something was wrong, or if WAYBILL_CRASH_DIR names a
+// folder for them.
 func crash(t *testing.T, cfg Config) {
 	kept := os.Getenv("WAYBILL_CRASH_DIR")
 	var err error
@@ -69,6 +70,11 @@ func crash(t *testing.T, cfg Config) {
 		t.Error(err)
 	}
 	t.Log("\n" + result.Table())
+	if page := os.Getenv("WAYBILL_CRASH_PAGE"); page != "" {
+		if err := WritePage(page, result); err != nil {
+			t.Error(err)
+		}
+	}
 	for _, v := range result.Violations[:min(20, len(result.Violations))] {
 		t.Error(v)
 	}

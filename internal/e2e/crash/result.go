@@ -16,6 +16,7 @@ import (
 // Result is what a run found.
 type Result struct {
 	Seed       uint64
+	Began      time.Time
 	Faults     []Fault
 	Violations []violation
 	Pushing    time.Duration // until all were accepted and all faults over
@@ -68,7 +69,10 @@ func (r *run) finish(ctx context.Context, err error) {
 		x.phone(p, handed)
 	}
 	x.handed = len(handed)
-	if err != nil || len(x.Violations) > 0 {
+	if err != nil {
+		x.wrong("the run", "did not come to its end: %v", err)
+	}
+	if len(x.Violations) > 0 {
 		x.Transcript = r.keepEvidence(ctx)
 	}
 }

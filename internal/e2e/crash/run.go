@@ -49,7 +49,7 @@ type run struct {
 // Run makes one crash run. An error says that it could not be made or did not
 // come to its end; what it found is in the Result, which is never nil.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
-	r := &run{cfg: cfg, plan: draw(cfg.Seed), books: ledger.NewBooks(), result: &Result{Seed: cfg.Seed}}
+	r := &run{cfg: cfg, plan: draw(cfg.Seed), books: ledger.NewBooks(), result: &Result{Seed: cfg.Seed, Began: time.Now()}}
 	r.site = &site{
 		dir: cfg.Dir, binary: cfg.Binary, port: cfg.Port,
 		app: app.DevApp{Name: "freight", APIKey: "office-of-the-crash-run-0123456789", Secret: "phones-of-the-crash-run-0123456789"},

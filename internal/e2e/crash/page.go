@@ -1,0 +1,141 @@
+package crash
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"waybill/internal/load"
+	"waybill/schemas"
+)
+
+const pageHead = `# The crash run
+
+Written by ` + "`make crash`" + `, a row for each seed. What a run is stands in the package comment of internal/e2e/crash: every stage as a
+process, three Apache Kafka brokers with three copies of everything, Postgres and ClickHouse; %s pushes in a minute over HTTP to %d
+phones that lose their connections all the time, while processes are killed with -9, and a gate and a delivery worker are stopped for
+%.0f s and woken. When all faults have stopped and all phones are home, the log, the callers' counts and what the applications noted
+must agree, the funnel must equal the log, and Postgres dropped and replayed must have the same checksum.
+
+| | |
+|---|---|
+| command | ` + "`make crash SEEDS=\"%s\"`" + ` |
+| machine | %d cores, %s, Linux %s; shared with other work |
+| built with | %s |
+
+- *killed*, *stopped*: processes; ` + "`+b`" + ` a broker that leads, ` + "`+p`" + ` Postgres, ` + "`+c`" + ` ClickHouse; ` + "`r`" + ` a gate was replaced while it was stopped.
+- *refused*: pushes that were answered with busy; *no answer*: those whose call broke off; *said again*: those that were sent
+  once more, under the same push id. *connections*: how often a phone came home.
+- *repeats*: pushes that the log has a second time, and that ended as withdrawn, duplicate. *unconfirmed*: dispatched, and ended by
+  their short ttl before an acknowledgement. *lost*: ended by a short ttl, most of them for users that nobody is.
+- *handed over*: pushes that an application was handed, on any device. *last outcome*: after the end of all faults.
+
+| seed | date | killed | stopped | refused | no answer | said again | connections | accepted | repeats | delivered | lost | unconfirmed | handed over | last outcome | violations |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+`
+
+// WritePage adds the run to a page, or takes the place of the same seed's row.
+func WritePage(path string, r *Result) error {
+	rows, err := readRows(path)
+	if err != nil {
+		return fmt.Errorf("read the page: %w", err)
+	}
+	rows = slices.DeleteFunc(rows, func(row string) bool { return seedOf(row) == r.Seed })
+	rows = append(rows, r.row())
+	slices.SortFunc(rows, func(a, b string) int { return cmp.Compare(seedOf(a), seedOf(b)) })
+	var seeds []string
+	for _, row := range rows {
+		seeds = append(seeds, fmt.Sprint(seedOf(row)))
+	}
+	m := load.ReadMachine()
+	var b bytes.Buffer
+	fmt.Fprintf(&b, pageHead, thousands(Pushes), Devices, pauseFor.Seconds(), strings.Join(seeds, " "), m.Cores, m.Model, m.Kernel, m.Go)
+	for _, row := range rows {
+		b.WriteString(row + "\n")
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("write the page: %w", err)
+	}
+	return nil
+}
+
+// readRows finds the rows that begin with a seed; a page that is not there has
+// none.
+func readRows(path string) ([]string, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var rows []string
+	s := bufio.NewScanner(bytes.NewReader(b))
+	for s.Scan() {
+		if seedOf(s.Text()) != 0 {
+			rows = append(rows, s.Text())
+		}
+	}
+	return rows, errors.Join(err, s.Err())
+}
+
+// seedOf a row; 0 = it is none.
+func seedOf(row string) uint64 {
+	cells := strings.Split(row, "|")
+	if len(cells) < 3 {
+		return 0
+	}
+	n, _ := strconv.ParseUint(strings.TrimSpace(cells[1]), 10, 64) // text is no seed
+	return n
+}
+
+// row of the table.
+func (r *Result) row() string {
+	last := "–"
+	if r.Settling > 0 {
+		last = fmt.Sprintf("%.1f s", r.Settling.Seconds())
+	}
+	cells := []string{
+		fmt.Sprint(r.Seed), r.Began.Format(time.DateOnly), r.short(Kill), r.short(Pause, Replace),
+		thousands(r.refused + r.doubtful), thousands(r.unreachable), thousands(r.retried), thousands(int64(r.homes)),
+		thousands(r.accepted), thousands(int64(r.repeats())), thousands(int64(r.classes[schemas.Class_CLASS_DELIVERED])),
+		thousands(int64(r.classes[schemas.Class_CLASS_LOST])), thousands(int64(r.classes[schemas.Class_CLASS_UNCONFIRMED])),
+		thousands(int64(r.handed)), last, thousands(int64(len(r.Violations))),
+	}
+	return "| " + strings.Join(cells, " | ") + " |"
+}
+
+func (r *Result) repeats() int {
+	return r.why[schemas.Class_CLASS_WITHDRAWN][schemas.Reason_REASON_DUPLICATE]
+}
+
+// short is how many stages a fault happened to, and a letter for whoever else.
+func (r *Result) short(kinds ...Kind) string {
+	n, others := 0, ""
+	for _, f := range r.Faults {
+		switch {
+		case !slices.Contains(kinds, f.Kind):
+		case f.Target == leader, f.Target == postgresDB, f.Target == clickhouse:
+			others += "+" + f.Target[:1]
+		case f.Kind == Replace:
+			n, others = n+1, others+"r"
+		default:
+			n++
+		}
+	}
+	return strings.TrimSpace(fmt.Sprintf("%d %s", n, others))
+}
+
+// thousands sets commas.
+func thousands(n int64) string {
+	s := fmt.Sprint(n)
+	for at := len(s) - 3; at > 0; at -= 3 {
+		s = s[:at] + "," + s[at:]
+	}
+	return s
+}

@@ -1,0 +1,45 @@
+package crash
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"waybill/schemas"
+)
+
+// TestPageKeepsOtherSeeds: a run takes the place of its own row alone.
+func TestPageKeepsOtherSeeds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "crash.md")
+	for _, seed := range []uint64{12, 4, 12} {
+		r := &Result{
+			Seed: seed, Began: time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC), Settling: 1500 * time.Millisecond, accepted: 20_000,
+			Faults:  []Fault{{Kind: Kill, Target: "gate-1"}, {Kind: Kill, Target: leader}, {Kind: Replace, Target: "gate-2"}},
+			classes: map[schemas.Class]int{schemas.Class_CLASS_DELIVERED: 19_000},
+		}
+		if err := WritePage(path, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for line := range strings.Lines(string(b)) {
+		if seedOf(line) != 0 {
+			rows = append(rows, strings.TrimSpace(line))
+		}
+	}
+	const rest = " | 2026-11-25 | 1 +b | 1 r | 0 | 0 | 0 | 0 | 20,000 | 0 | 19,000 | 0 | 0 | 0 | 1.5 s | 0 |"
+	if d := cmp.Diff([]string{"| 4" + rest, "| 12" + rest}, rows); d != "" {
+		t.Errorf("rows (-want +got):\n%s", d)
+	}
+	if !strings.Contains(string(b), `SEEDS="4 12"`) {
+		t.Error("the page does not name its command")
+	}
+}
