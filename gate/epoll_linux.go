@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -70,6 +71,9 @@ func (l *loop) run(ctx context.Context) error {
 			more, failed = l.turn(buf)
 			if ctx.Err() != nil {
 				return true
+			}
+			if more {
+				runtime.Gosched() // those who accept and write have something to do too
 			}
 		}
 		return failed != nil
@@ -145,6 +149,7 @@ func (l *loop) add(fd int, peer netip.AddrPort) {
 		unix.Close(fd)
 		return
 	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // slower without, not wrong
 	s.conn = l.gate.newConn(s, peer)
 	if fd >= len(l.sockets) {
 		l.sockets = append(l.sockets, make([]*fdSocket, fd+1-len(l.sockets))...)

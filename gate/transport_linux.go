@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,55 +60,115 @@ func (t *polling) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// accept hands connections to the loops in turn.
+// accept hands connections to the loops in turn. In a storm more come than can
+// be handed over at once, and a queue of the kernel's that is full costs its
+// devices a second each: so what is there is taken out first, and looked for
+// again after every few that are handed over.
 func (t *polling) accept(ctx context.Context) error {
-	file, err := t.ln.File() // a second descriptor: the listener's own lets nobody else accept
-	t.ln.Close()
+	raw, end, err := t.listener(ctx)
 	if err != nil {
 		return fmt.Errorf("accept connections: %w", err)
 	}
-	defer file.Close()
-	defer context.AfterFunc(ctx, func() { file.Close() })()
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("accept connections: %w", err)
-	}
-	for n := 0; ; n++ {
-		fd, peer, err := acceptOne(raw)
+	defer end()
+	var q newcomers
+	defer q.close()
+	for n := 0; ; {
+		err := q.take(raw)
+		for range min(len(q.waiting), handOver) {
+			c := q.next()
+			t.loops[n%len(t.loops)].add(c.fd, c.peer)
+			n++
+		}
 		switch {
-		case err == nil:
-			t.loops[n%len(t.loops)].add(fd, peer)
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(err, unix.ECONNABORTED):
+		case err == nil, errors.Is(err, unix.ECONNABORTED):
 		case scarce(err):
 			t.gate.metrics.scarce.Add(1)
-			rest(ctx, acceptPause)
+			if len(q.waiting) == 0 {
+				rest(ctx, acceptPause)
+			}
 		default:
 			return fmt.Errorf("accept connections: %w", err)
 		}
 	}
 }
 
-// acceptOne parks in the runtime until somebody connects.
-func acceptOne(raw syscall.RawConn) (fd int, peer netip.AddrPort, err error) {
-	var from unix.Sockaddr
-	gone := raw.Read(func(ln uintptr) bool {
-		for {
-			fd, from, err = unix.Accept4(int(ln), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-			if !errors.Is(err, unix.EINTR) {
-				return !errors.Is(err, unix.EAGAIN)
-			}
-		}
-	})
-	if gone != nil {
-		return -1, peer, gone
-	}
+// listener makes a second descriptor, since the listener's own lets nobody else
+// accept. It ends with ctx.
+func (t *polling) listener(ctx context.Context) (raw syscall.RawConn, end func(), err error) {
+	file, err := t.ln.File()
+	t.ln.Close()
 	if err != nil {
-		return -1, peer, err
+		return nil, nil, err
 	}
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // slower without, not wrong
-	return fd, addrPort(from), nil
+	if raw, err = file.SyscallConn(); err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { file.Close() })
+	return raw, func() { stop(); file.Close() }, nil
+}
+
+const (
+	// handOver is how many are handed over before the kernel is asked again: a
+	// fraction of a millisecond.
+	handOver = 64
+	// mostWaiting bounds what is accepted and not handed over: a few times the
+	// kernel's own queue.
+	mostWaiting = 16 << 10
+)
+
+// newcomers have been accepted and wait for a loop.
+type newcomers struct{ waiting []newcomer }
+
+type newcomer struct {
+	fd   int
+	peer netip.AddrPort
+}
+
+// take accepts all that the kernel has, and waits for one if there is none.
+func (q *newcomers) take(raw syscall.RawConn) (err error) {
+	gone := raw.Read(func(ln uintptr) bool {
+		for err == nil && len(q.waiting) < mostWaiting {
+			err = q.takeOne(int(ln))
+		}
+		if !errors.Is(err, unix.EAGAIN) {
+			return true
+		}
+		err = nil
+		return len(q.waiting) > 0
+	})
+	return cmp.Or(err, gone)
+}
+
+// takeOne accepts one, or says why not.
+func (q *newcomers) takeOne(ln int) error {
+	fd, from, err := unix.Accept4(ln, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	switch {
+	case errors.Is(err, unix.EINTR):
+		return nil
+	case err != nil:
+		return err
+	}
+	q.waiting = append(q.waiting, newcomer{fd, addrPort(from)})
+	return nil
+}
+
+// next is the one that waits longest.
+func (q *newcomers) next() newcomer {
+	c := q.waiting[0]
+	if q.waiting = q.waiting[1:]; len(q.waiting) == 0 {
+		q.waiting = nil // a storm leaves no memory behind
+	}
+	return c
+}
+
+// close ends those that no loop will have.
+func (q *newcomers) close() {
+	for _, c := range q.waiting {
+		_ = unix.Close(c.fd) // nothing is left to be written
+	}
 }
 
 // addrPort shows an IPv4 address as such, whatever the listener is.
