@@ -20,7 +20,8 @@ type postgres struct {
 
 func startPostgres(ctx context.Context, dir string) (*postgres, error) {
 	p := &postgres{dir: dir}
-	return p, p.start(ctx)
+	err := p.start(ctx)
+	return p, err
 }
 
 func (p *postgres) start(ctx context.Context) error {

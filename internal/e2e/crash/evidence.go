@@ -67,50 +67,79 @@ func (r *run) suspect() (user string) {
 	return user
 }
 
-// story of a user: events, commands, faults, and what the phones noted.
+// story is what several parties say about one user.
+type story struct{ lines []line }
+
+// add what happened at a time in microseconds.
+func (s *story) add(t int64, format string, args ...any) {
+	s.lines = append(s.lines, line{t, fmt.Sprintf(format, args...)})
+}
+
+// story of a user, in the order of time. Clocks are of one machine; where the
+// order matters, positions stand beside them.
 func (r *run) story(ctx context.Context, user string, partition int32) []line {
-	var all []line
-	add := func(t int64, format string, args ...any) { all = append(all, line{t, fmt.Sprintf(format, args...)}) }
+	var s story
 	if r.log != nil {
-		err := ledger.Visit(ctx, r.log, eventlog.EventsTopic, func(n int32, e *eventlog.Entry) {
-			if e.Event.User == user || n == partition && e.Event.Kind == schemas.Kind_KIND_CLAIMED {
-				add(e.Time, "event    %v %s", e.Position, plain(e.Event))
-			}
-		})
-		if err != nil {
-			add(0, "the events are not all there: %v", err)
-		}
-		err = ledger.Visit(ctx, r.log, eventlog.DispatchTopic, func(n int32, e *eventlog.Entry) {
-			if e.Command != nil && e.Command.User == user {
-				add(e.Time, "command  to gate %d at %v: %s", n, e.Position, prototext.MarshalOptions{}.Format(e.Command))
-			}
-		})
-		if err != nil {
-			add(0, "the commands are not all there: %v", err)
-		}
+		s.events(ctx, r.log, user, partition)
+		s.commands(ctx, r.log, user)
 	}
 	for _, p := range r.phones {
-		if p.User != user {
-			continue
-		}
-		for _, n := range p.got() {
-			add(n.at.UnixMicro(), "phone    %s was handed push %d of the office at %v (again: %v)", p.name(), n.number, schemas.Position(n.position), n.again)
+		if p.User == user {
+			s.phone(p)
 		}
 	}
 	if r.office != nil {
-		for _, f := range r.plan {
-			begin := r.office.begin.Add(f.At)
-			add(begin.UnixMicro(), "fault    %s %s", f.Kind, f.Target)
-			add(begin.Add(f.For).UnixMicro(), "fault    end of %s %s", f.Kind, f.Target)
+		s.faults(r.plan, r.office.begin)
+		s.office(r.office, user)
+	}
+	slices.SortStableFunc(s.lines, func(a, b line) int { return cmp.Compare(a.time, b.time) })
+	return s.lines
+}
+
+// events of the user, and who owned the partition meanwhile.
+func (s *story) events(ctx context.Context, log *eventlog.Log, user string, partition int32) {
+	err := ledger.Visit(ctx, log, eventlog.EventsTopic, func(n int32, e *eventlog.Entry) {
+		if e.Event.User == user || n == partition && e.Event.Kind == schemas.Kind_KIND_CLAIMED {
+			s.add(e.Time, "event    %v %s", e.Position, plain(e.Event))
 		}
-		for n := range r.office.pushes {
-			if x := &r.office.pushes[n]; x.User == user && !x.accepted.IsZero() {
-				add(x.accepted.UnixMicro(), "office   push %d was accepted", n)
-			}
+	})
+	if err != nil {
+		s.add(0, "the events are not all there: %v", err)
+	}
+}
+
+// commands about the user, as far as the topic is retained.
+func (s *story) commands(ctx context.Context, log *eventlog.Log, user string) {
+	err := ledger.Visit(ctx, log, eventlog.DispatchTopic, func(n int32, e *eventlog.Entry) {
+		if e.Command != nil && e.Command.User == user {
+			s.add(e.Time, "command  to gate %d at %v: %s", n, e.Position, prototext.MarshalOptions{}.Format(e.Command))
+		}
+	})
+	if err != nil {
+		s.add(0, "the commands are not all there: %v", err)
+	}
+}
+
+func (s *story) phone(p *phone) {
+	for _, n := range p.got() {
+		s.add(n.at.UnixMicro(), "phone    %s was handed push %d of the office at %v (again: %v)", p.name(), n.number, schemas.Position(n.position), n.again)
+	}
+}
+
+func (s *story) faults(plan []Fault, start time.Time) {
+	for _, f := range plan {
+		at := start.Add(f.At)
+		s.add(at.UnixMicro(), "fault    %s %s", f.Kind, f.Target)
+		s.add(at.Add(f.For).UnixMicro(), "fault    end of %s %s", f.Kind, f.Target)
+	}
+}
+
+func (s *story) office(o *office, user string) {
+	for n := range o.pushes {
+		if x := &o.pushes[n]; x.User == user && !x.accepted.IsZero() {
+			s.add(x.accepted.UnixMicro(), "office   push %d was accepted", n)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b line) int { return cmp.Compare(a.time, b.time) })
-	return all
 }
 
 // plain is an event as text, without what the transcript says anyway.

@@ -6,13 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"waybill/internal/app"
 	"waybill/internal/e2e/ledger"
@@ -134,162 +130,14 @@ func (r *run) keepBooks() error {
 	return nil
 }
 
-// storm pushes and breaks until everything has been accepted and mended.
-func (r *run) storm(ctx context.Context) error {
-	// Accepting takes longer than pushing: nothing is accepted while the log, or
-	// both ingests, are away.
-	ctx, cancel := context.WithTimeout(ctx, Span+patience)
-	defer cancel()
-	transport := &http.Transport{MaxIdleConnsPerHost: 16}
-	defer transport.CloseIdleConnections()
-	r.office = &office{
-		urls: []string{"http://" + r.site.at(portIngests+1), "http://" + r.site.at(portIngests+2)},
-		key:  r.site.app.APIKey, log: r.own, client: &http.Client{Transport: transport}, pushes: drawPushes(r.cfg.Seed),
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	start := time.Now()
-	g.Go(func() error {
-		err := r.office.work(ctx, r.cfg.Seed)
-		r.cfg.Say("%5.1f s  the last push was accepted", time.Since(start).Seconds())
-		return err
-	})
-	g.Go(func() error { return r.restartPhones(ctx) })
-	for _, f := range r.plan {
-		g.Go(func() error { return r.suffer(ctx, start, f) })
-	}
-	if err := g.Wait(); err != nil {
-		return fmt.Errorf("storm: %w", err)
-	}
-	r.result.Pushing = time.Since(start)
-	r.cfg.Say("all pushes were accepted and all faults are over after %.1f s", r.result.Pushing.Seconds())
-	return nil
-}
-
-// suffer lets one fault happen and ends it.
-func (r *run) suffer(ctx context.Context, start time.Time, f Fault) error {
-	if err := pause(ctx, time.Until(start.Add(f.At))); err != nil {
-		return err
-	}
-	mend, err := r.breakIt(ctx, f)
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", f.Kind, f.Target, err)
-	}
-	r.cfg.Say("%s", f)
-	if err := pause(ctx, f.For); err != nil {
-		return err
-	}
-	if err := mend(ctx); err != nil {
-		return fmt.Errorf("end of %s %s: %w", f.Kind, f.Target, err)
-	}
-	r.cfg.Say("%5.1f s  end of %s %s", time.Since(start).Seconds(), f.Kind, f.Target)
-	return nil
-}
-
-// restarters end applications and launch them again, each its own phones: what
-// ends in a tunnel takes its time.
-const restarters = 20
-
-// restartPhones goes on for as long as it is pushed, so that each application
-// is launched again about twice.
-func (r *run) restartPhones(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	over := time.Now().Add(Span)
-	for n := range restarters {
-		rng := rand.New(rand.NewPCG(r.cfg.Seed, uint64(200+n)))
-		g.Go(func() error {
-			for time.Now().Before(over) {
-				if err := pause(ctx, time.Duration(rng.Int64N(int64(Span*restarters/Devices)))); err != nil {
-					return err
-				}
-				if err := r.phones[rng.IntN(Devices/restarters)*restarters+n].restart(); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return g.Wait()
-}
-
-// pause lets the time of the plan pass.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// settle waits until every phone has come home and every push has ended.
-func (r *run) settle(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	start := time.Now()
-	var calm sync.WaitGroup
+// close ends the phones, the books and everything else.
+func (r *run) close() error {
+	var errs []error
 	for _, p := range r.phones {
-		calm.Go(p.Calm)
+		errs = append(errs, p.stop())
 	}
-	calm.Wait()
-	if err := r.site.awaitReady(ctx); err != nil {
-		return err
+	if r.stopBooks != nil {
+		errs = append(errs, r.stopBooks())
 	}
-	for _, p := range r.phones {
-		if err := p.Await(ctx, p.online); err != nil {
-			return fmt.Errorf("wait for %s to come home: %w", p.name(), err)
-		}
-	}
-	err := r.books.AwaitLedger(ctx, func(l *ledger.Ledger) bool { return len(l.Order) >= Pushes && l.Unended == 0 })
-	if err == nil {
-		err = r.awaitDevices(ctx)
-	}
-	r.result.Settling = time.Since(start)
-	if err != nil {
-		r.books.Look(func(l *ledger.Ledger) { err = fmt.Errorf("wait for every outcome, %d are missing: %w", l.Unended, err) })
-		return err
-	}
-	r.cfg.Say("every phone is home and every push has ended after %.1f s more", r.result.Settling.Seconds())
-	return nil
-}
-
-// awaitDevices waits for an outcome of all that was handed over, for each
-// device: those that follow the outcome of the push as a whole.
-func (r *run) awaitDevices(ctx context.Context) error {
-	for _, p := range r.phones {
-		err := r.books.AwaitLedger(ctx, func(l *ledger.Ledger) bool {
-			for _, n := range p.got() {
-				if x := l.Pushes[ledger.Place{User: p.User, Position: n.position}]; x == nil || len(x.Devices[p.Device.Device]) == 0 {
-					return false
-				}
-			}
-			return true
-		})
-		if err != nil {
-			return fmt.Errorf("all that %s was handed: %w", p.name(), err)
-		}
-	}
-	return nil
-}
-
-// check reads the log again, from its start, and judges.
-func (r *run) check(ctx context.Context) error {
-	l := ledger.New()
-	if err := ledger.Visit(ctx, r.log, eventlog.EventsTopic, l.Enter); err != nil {
-		return err
-	}
-	r.books.Look(func(kept *ledger.Ledger) { r.result.compare(kept, l) })
-	a := &audit{ledger: l, pushes: r.office.pushes, phones: r.phones}
-	r.result.Violations = append(r.result.Violations, a.check()...)
-	if err := r.checkFunnel(ctx, l); err != nil {
-		r.result.wrong("the funnel", "%v", err)
-	}
-	if err := r.checkReplay(ctx); err != nil {
-		r.result.wrong("the replay", "%v", err)
-	}
-	for _, odd := range r.office.oddAnswers() {
-		r.result.wrong("an answer", "%s", odd)
-	}
-	return ctx.Err()
+	return errors.Join(append(errs, r.site.close())...)
 }

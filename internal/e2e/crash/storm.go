@@ -1,0 +1,88 @@
+package crash
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// storm pushes and breaks until everything has been accepted and mended.
+func (r *run) storm(ctx context.Context) error {
+	// Accepting takes longer than pushing: nothing is accepted while the log, or
+	// both ingests, are away.
+	ctx, cancel := context.WithTimeout(ctx, Span+patience)
+	defer cancel()
+	transport := &http.Transport{MaxIdleConnsPerHost: 16}
+	defer transport.CloseIdleConnections()
+	r.office = &office{
+		urls: []string{"http://" + r.site.at(portIngests+1), "http://" + r.site.at(portIngests+2)},
+		key:  r.site.app.APIKey, log: r.own, client: &http.Client{Transport: transport}, pushes: drawPushes(r.cfg.Seed),
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	start := time.Now()
+	g.Go(func() error {
+		err := r.office.work(ctx, r.cfg.Seed)
+		r.cfg.Say("%5.1f s  the last push was accepted", time.Since(start).Seconds())
+		return err
+	})
+	g.Go(func() error { return r.restartPhones(ctx) })
+	for _, f := range r.plan {
+		g.Go(func() error { return r.suffer(ctx, start, f) })
+	}
+	if err := g.Wait(); err != nil {
+		return fmt.Errorf("storm: %w", err)
+	}
+	r.result.Pushing = time.Since(start)
+	r.cfg.Say("all pushes were accepted and all faults are over after %.1f s", r.result.Pushing.Seconds())
+	return nil
+}
+
+// suffer lets one fault happen and ends it.
+func (r *run) suffer(ctx context.Context, start time.Time, f Fault) error {
+	if err := pause(ctx, time.Until(start.Add(f.At))); err != nil {
+		return err
+	}
+	mend, err := r.breakIt(ctx, f)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", f.Kind, f.Target, err)
+	}
+	r.cfg.Say("%s", f)
+	if err := pause(ctx, f.For); err != nil {
+		return err
+	}
+	if err := mend(ctx); err != nil {
+		return fmt.Errorf("end of %s %s: %w", f.Kind, f.Target, err)
+	}
+	r.cfg.Say("%5.1f s  end of %s %s", time.Since(start).Seconds(), f.Kind, f.Target)
+	return nil
+}
+
+// restarters end applications and launch them again, each its own phones: what
+// ends in a tunnel takes its time.
+const restarters = 20
+
+// restartPhones goes on for as long as it is pushed, so that each application
+// is launched again about twice.
+func (r *run) restartPhones(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	over := time.Now().Add(Span)
+	for n := range restarters {
+		rng := rand.New(rand.NewPCG(r.cfg.Seed, uint64(200+n)))
+		g.Go(func() error {
+			for time.Now().Before(over) {
+				if err := pause(ctx, time.Duration(rng.Int64N(int64(Span*restarters/Devices)))); err != nil {
+					return err
+				}
+				if err := r.phones[rng.IntN(Devices/restarters)*restarters+n].restart(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}

@@ -1,0 +1,85 @@
+package crash
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"waybill/schemas"
+)
+
+func (r *Result) reasons(class schemas.Class) string {
+	var all []string
+	for reason, n := range r.why[class] {
+		all = append(all, fmt.Sprintf("%s %d", reason.Word(), n))
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
+}
+
+// classes of outcomes, in the order of the table.
+var classes = []schemas.Class{
+	schemas.Class_CLASS_DELIVERED, schemas.Class_CLASS_WITHDRAWN, schemas.Class_CLASS_LOST, schemas.Class_CLASS_UNCONFIRMED,
+}
+
+// Table is the ledger as people read it.
+func (r *Result) Table() string {
+	var b strings.Builder
+	row := func(what string, n int, say string) {
+		fmt.Fprintf(&b, "  %-32s %8d  %s\n", what, n, say)
+	}
+	fmt.Fprintf(&b, "seed %d\n", r.Seed)
+	row("pushes accepted", int(r.accepted), "by the office's count")
+	row("  said again", int(r.retried), fmt.Sprintf("%d busy, %d in doubt, %d calls without an answer", r.refused, r.doubtful, r.unreachable))
+	row("pushes in the log", r.pushed, "repeats of a name among them")
+	ended := 0
+	for _, class := range classes {
+		row("  "+class.Word(), r.classes[class], r.reasons(class))
+		ended += r.classes[class]
+	}
+	row("  without an outcome", r.pushed-ended, "")
+	row("handed over, to any device", r.handed, "delivered ≤ this ≤ delivered + unconfirmed")
+	row("outcomes for devices", r.devices, fmt.Sprintf("of %d phones", r.phones))
+	row("handed over, to each device", r.handedEach, fmt.Sprintf("%d of them flagged as sent before", r.flagged))
+	row("needed more than one connection", r.again, fmt.Sprintf("at most %d", r.attempts))
+	row("connections", r.homes, fmt.Sprintf("%d cut, %d lost in tunnels, %d with the application", r.cuts, r.mutes, r.restarts))
+	row("processes killed", r.kills(Kill), r.names(Kill))
+	row("processes stopped", r.kills(Pause)+r.kills(Replace), r.names(Pause, Replace))
+	row("processes that ended alone", len(r.Alone), strings.Join(r.Alone[:min(3, len(r.Alone))], "; "))
+	row("decisions of older terms", r.stale, "ignored by every reader")
+	row("violations", len(r.Violations), "")
+	fmt.Fprintf(&b, "  pushing took %.1f s, then the last outcome came after %.1f s\n", r.Pushing.Seconds(), r.Settling.Seconds())
+	return b.String()
+}
+
+func (r *Result) kills(kind Kind) (n int) {
+	for _, f := range r.Faults {
+		if f.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// names of what a kind of fault happened to, and how often.
+func (r *Result) names(kinds ...Kind) string {
+	times := make(map[string]int)
+	for _, f := range r.Faults {
+		switch {
+		case !slices.Contains(kinds, f.Kind):
+		case f.Kind == Replace:
+			times[f.Target+", which was replaced"]++
+		default:
+			times[f.Target]++
+		}
+	}
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(times)) {
+		if times[name] > 1 {
+			name = fmt.Sprintf("%s ×%d", name, times[name])
+		}
+		all = append(all, name)
+	}
+	return strings.Join(all, ", ")
+}
