@@ -1,0 +1,76 @@
+package ledger
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"waybill/internal/eventlog"
+	"waybill/schemas"
+)
+
+// log is a partition that a test writes by hand.
+type log struct {
+	ledger *Ledger
+	next   schemas.Position
+}
+
+// add appends an event of anna and returns its position.
+func (l *log) add(e *schemas.Event) uint64 {
+	l.next++
+	e.User = "anna"
+	l.ledger.Enter(0, &eventlog.Entry{Position: l.next, Time: 1, Event: e})
+	return uint64(l.next)
+}
+
+func (l *log) claim() uint64 { return l.add(&schemas.Event{Kind: schemas.Kind_KIND_CLAIMED}) }
+
+func (l *log) push(name string) uint64 {
+	return l.add(&schemas.Event{Kind: schemas.Kind_KIND_PUSHED, Pushed: &schemas.Pushed{Name: name}})
+}
+
+// deliver to a device; the first one is the outcome as a whole too.
+func (l *log) deliver(term, position uint64, device string, whole bool) {
+	l.add(&schemas.Event{Kind: schemas.Kind_KIND_OUTCOME, Term: term, Device: device, Outcome: &schemas.Outcome{
+		Position: position, Class: schemas.Class_CLASS_DELIVERED, Reason: schemas.Reason_REASON_ACKED, Whole: whole,
+	}})
+}
+
+// TestOnlyTheNewestTermDecides: what a worker says after another has claimed
+// counts for nobody.
+func TestOnlyTheNewestTermDecides(t *testing.T) {
+	l := log{ledger: New()}
+	first := l.claim()
+	one, two := l.push("one"), l.push("two")
+	l.deliver(first, one, "phone", true)
+	second := l.claim()
+	l.deliver(first, two, "phone", true) // late
+	if l.ledger.Unended != 1 || l.ledger.Stale != 1 {
+		t.Errorf("%d pushes have not ended and %d decisions were stale, want 1 and 1", l.ledger.Unended, l.ledger.Stale)
+	}
+	l.deliver(second, two, "phone", true)
+	l.deliver(second, two, "tablet", false)
+	x := l.ledger.Pushes[Place{"anna", two}]
+	if len(x.Whole) != 1 || len(x.Devices) != 2 || !Delivered(x.Devices["tablet"]) || l.ledger.Unended != 0 {
+		t.Errorf("the push has %d outcomes as a whole and %v, %d have not ended", len(x.Whole), x.Devices, l.ledger.Unended)
+	}
+}
+
+// TestNothingIsForgotten: what may never be stands in the ledger for the checks.
+func TestNothingIsForgotten(t *testing.T) {
+	l := log{ledger: New()}
+	term := l.claim()
+	at := l.push("one")
+	l.deliver(term, at, "phone", true)
+	l.deliver(term, at, "phone", true)
+	l.deliver(term, 99, "phone", true)
+	if n := len(l.ledger.Pushes[Place{"anna", at}].Whole); n != 2 {
+		t.Errorf("a second outcome was dropped: %d", n)
+	}
+	if x := l.ledger.Pushes[Place{"anna", 99}]; x == nil || x.Pushed != 0 {
+		t.Errorf("an outcome of no push was dropped: %v", x)
+	}
+	if d := cmp.Diff([]Place{{"anna", at}, {"anna", 99}}, l.ledger.Places()); d != "" {
+		t.Errorf("places (-want +got):\n%s", d)
+	}
+}
