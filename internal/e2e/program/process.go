@@ -18,6 +18,9 @@ import (
 // patience bounds every wait; none takes as long when all is well.
 const patience = 60 * time.Second
 
+// drain is how long a process that a test has left may take to end.
+const drain = 20 * time.Second
+
 // Process is one that a test has started. Its standard input stays open until
 // Stop: an engine ends with it, a device reads it.
 type Process struct {
@@ -44,6 +47,9 @@ func Start(t testing.TB, cmd *exec.Cmd) *Process {
 	}
 	t.Cleanup(func() {
 		_ = p.stdin.Close()
+		if !p.Ended() {
+			_ = p.Stop(drain) // so that its children have gone, too, and write no more files
+		}
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // an error says that it has ended
 		<-p.ended
 	})
