@@ -30,7 +30,7 @@ type Config struct {
 	// 200,000; a push has six before those that its own row tells are dropped).
 	// Twice as many are held, some 250 bytes to 1 KB each.
 	MaxRows int
-	// Fetch tunes the reading. Default: the broker collects 1 MiB, 100 ms at most.
+	// Fetch tunes the reading. Default: the broker collects 2 MiB, 150 ms at most.
 	Fetch eventlog.Fetch
 	// Logger gets a line for each change of state; nil discards them.
 	Logger *slog.Logger
@@ -49,8 +49,8 @@ const Group = "waybill-hop"
 const (
 	defaultFlush   = 300 * time.Millisecond
 	defaultMaxRows = 200_000
-	fetchMinBytes  = 1 << 20
-	fetchMaxWait   = 100 * time.Millisecond
+	fetchMinBytes  = 2 << 20
+	fetchMaxWait   = 150 * time.Millisecond
 )
 
 func (c Config) withDefaults() Config {
