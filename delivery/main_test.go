@@ -74,7 +74,11 @@ func (w *world) follow(topic string, partition int32) <-chan eventlog.Entry {
 						return err
 					}
 					for _, e := range b.Entries {
-						out <- e
+						select {
+						case out <- e:
+						case <-ctx.Done():
+							return nil
+						}
 					}
 				}
 			}})
@@ -154,7 +158,8 @@ func (w *world) connect(user string, gate uint32, incarnation uint64) schemas.Co
 	e := w.event(schemas.Kind_KIND_CONNECTED, user)
 	e.SetConn(conn)
 	session := schemas.NewID(time.Now())
-	e.Session, e.Connected = session[:], &schemas.Connected{Login: true, Install: session[:], Count: 1}
+	e.Session = session[:]
+	e.Connected = &schemas.Connected{Login: true, Install: session[:], Count: 1, Limits: &schemas.Limits{Window: 1024}}
 	w.add(eventlog.EventsTopic, schemas.Key("freight", user), e)
 	return conn
 }
@@ -165,11 +170,27 @@ func (w *world) event(kind schemas.Kind, user string) *schemas.Event {
 
 // push accepts a push and returns its position.
 func (w *world) push(user string) schemas.Position {
+	return w.add(eventlog.EventsTopic, schemas.Key("freight", user), w.pushed(user))
+}
+
+// pushSoon does not wait for the log.
+func (w *world) pushSoon(user string) {
+	w.t.Helper()
+	value, err := w.pushed(user).MarshalVT()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.appender.Append(eventlog.Record{Topic: eventlog.EventsTopic, Partition: eventlog.ByKey, Key: schemas.Key("freight", user), Value: value}, nil); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) pushed(user string) *schemas.Event {
 	id := schemas.NewID(time.Now())
 	e := w.event(schemas.Kind_KIND_PUSHED, user)
 	e.Device, e.TraceId = "", id[:]
 	e.Pushed = &schemas.Pushed{PushId: id[:], Family: 1, Body: []byte("hello"), Ttl: 600_000}
-	return w.add(eventlog.EventsTopic, schemas.Key("freight", user), e)
+	return e
 }
 
 // awaitEvent reads on to the next event of that kind.

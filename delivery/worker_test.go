@@ -145,6 +145,43 @@ func TestBusyGateHoldsUpNobodyElse(t *testing.T) {
 	}
 }
 
+// TestAwayGateFillsNothing: more than the queue for a gate holds is put out while
+// its partition is away. The other gate's commands go on, and all that was not
+// said comes when the partition is back, each write after the one before.
+func TestAwayGateFillsNothing(t *testing.T) {
+	const users, each = 6, 1000
+	w := newWorld(t)
+	one, two := w.gate(1), w.gate(2)
+	for i := range users {
+		w.connect(userName(i), 1, one)
+	}
+	w.connect("bob", 2, two)
+	w.worker(empty)
+	w.awaitCommand(2, cmdResumed)
+	for range users {
+		w.awaitCommand(1, cmdResumed)
+	}
+	w.faults.Fail(eventlog.DispatchTopic, 1, errors.New("away"))
+	for n := range users * each {
+		w.pushSoon(userName(n % users))
+	}
+	pos := w.push("bob")
+	if m := w.awaitCommand(2, cmdPush); m.Position != uint64(pos) {
+		t.Errorf("bob's gate is told of %d, want %v", m.Position, pos)
+	}
+	w.faults.Clear()
+	last := make(map[string]uint64)
+	for range users * each {
+		m := w.awaitCommand(1, cmdPush)
+		if before := last[m.User]; before > 0 && m.Previous != before {
+			t.Fatalf("%s is told of %d after %d, and was told of %d", m.User, m.Position, m.Previous, before)
+		}
+		last[m.User] = m.Position
+	}
+}
+
+func userName(i int) string { return "user-" + string(rune('a'+i)) }
+
 // TestBrokerClock follows the broker from behind and forgets a guess that has
 // drifted ahead.
 func TestBrokerClock(t *testing.T) {

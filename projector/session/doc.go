@@ -3,7 +3,7 @@
 // delivery takes a partition over.
 //
 //	waybill.events ─▶ fold (internal/mailbox) ─▶ cut ─▶ one transaction
-//	                    in memory                 every 300 ms: rows, offset, serials, term
+//	                    in memory                 every 500 ms: rows, offset, serials, term
 //
 // Each assigned partition has a goroutine that folds the log and, some times a
 // second, stores what has changed since (internal/snapshot). What begins and

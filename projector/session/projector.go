@@ -26,7 +26,7 @@ type Config struct {
 	// takes comes back from the log, since the offset goes with it.
 	DSN string
 	// Flush is the time between an event's arrival and its flush; at most
-	// 500 ms, default 300 ms; while flushes take long it grows, up to a second.
+	// 500 ms, which is the default; while flushes take long it grows, up to a second.
 	// Shorter costs Postgres more, longer makes a takeover read more of the log.
 	Flush time.Duration
 	// Events is how many events at most are flushed at once; default 200,000.
@@ -37,7 +37,7 @@ type Config struct {
 }
 
 const (
-	defaultFlush  = 300 * time.Millisecond
+	defaultFlush  = longestFlush
 	longestFlush  = 500 * time.Millisecond
 	longestPace   = time.Second // a takeover reads so much more of the log
 	defaultEvents = 200_000
