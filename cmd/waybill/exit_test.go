@@ -83,6 +83,9 @@ func TestGateNumbers(t *testing.T) {
 	w.up()
 	first := w.stage("gate", 1)
 	first.says("msg=ready")
+	if said := w.stage("gate", 2, flag("listen", first.at("gate ready"))).ends(exitFailed); !strings.Contains(said, "allowed: a --listen address of its own") {
+		t.Errorf("a gate whose address is taken says %q", said)
+	}
 	second := w.stage("gate", 1)
 	if said := second.ends(exitFailed); !strings.Contains(said, "gate 1 of "+w.kafka+" runs on this host already") {
 		t.Errorf("the second gate says %q", said)
@@ -115,6 +118,7 @@ func TestSecondSignal(t *testing.T) {
 // TestNoChildSurvives the kill of its parent: not those of dev, nor of an engine
 // alone; and an engine ends when its standard input does.
 func TestNoChildSurvives(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	free := "127.0.0.1:0"
 	dev := waybill(t, nil, "dev", flag("dir", dir+"/dev"), flag("gates", free), flag("ingest", free), flag("console", free), flag("metrics", free), flag("broker", free))

@@ -151,7 +151,11 @@ func waitFor(ctx context.Context, running []*app.Running) error {
 	}
 	select {
 	case r := <-ended:
-		if err := r.Err(); err != nil {
+		err := r.Err()
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("%w; allowed: a --listen address of its own for each process of a host", err)
+		}
+		if err != nil {
 			return err
 		}
 		return fmt.Errorf("%s ended by itself", r.Name)

@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// TestTwoOfEveryStage: two processes of each share the work. A worker, a
-// projector and an ingest that are killed are missed by nobody for long.
+// TestTwoOfEveryStage: two processes of each share the work. A gate, a worker, a
+// projector and an ingest that are killed are missed by nobody for long: the
+// gate's devices go to the other one, which it had named to them.
 func TestTwoOfEveryStage(t *testing.T) {
 	w := newWorld(t)
 	w.up()
@@ -35,7 +36,7 @@ func TestTwoOfEveryStage(t *testing.T) {
 	}
 	send("to both gates", ingests[0])
 	send("by the other ingest", ingests[1])
-	for _, killed := range []*proc{workers[0], projectors[0], ingests[0]} {
+	for _, killed := range []*proc{gates[0], workers[0], projectors[0], ingests[0]} {
 		killed.signal(syscall.SIGKILL)
 		killed.ends(-1)
 	}

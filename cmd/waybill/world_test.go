@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ type world struct {
 // newWorld has its databases running behind closed doors, and no broker.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	t.Parallel() // these tests mostly wait
 	w := &world{t: t, dir: t.TempDir(), kafka: freeAddress(t), home: t.TempDir()}
 	pg, err := engine.StartPostgres(t.Context(), engine.PostgresConfig{Dir: filepath.Join(w.dir, "postgres")})
 	if err != nil {
@@ -70,15 +72,22 @@ func parseURL(t *testing.T, address string) *url.URL {
 	return u
 }
 
+// nextPort counts through ports below those that a system gives to connections:
+// an address that is free now stays free until its server comes.
+var nextPort atomic.Uint32
+
 // freeAddress is one that nobody listens on yet.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 700 {
+		address := fmt.Sprintf("127.0.0.1:%d", 27300+nextPort.Add(1)%700)
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 func (w *world) writeApps() {
