@@ -10,9 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/protobuf/encoding/prototext"
-	"google.golang.org/protobuf/proto"
-
 	"waybill/internal/e2e/ledger"
 	"waybill/internal/eventlog"
 	"waybill/schemas"
@@ -100,7 +97,7 @@ func (r *run) story(ctx context.Context, user string, partition int32) []line {
 func (s *story) events(ctx context.Context, log *eventlog.Log, user string, partition int32) {
 	err := ledger.Visit(ctx, log, eventlog.EventsTopic, func(n int32, e *eventlog.Entry) {
 		if e.Event.User == user || n == partition && e.Event.Kind == schemas.Kind_KIND_CLAIMED {
-			s.add(e.Time, "event    %v %s", e.Position, plain(e.Event))
+			s.add(e.Time, "event    %v %s", e.Position, describe(e.Event))
 		}
 	})
 	if err != nil {
@@ -112,7 +109,7 @@ func (s *story) events(ctx context.Context, log *eventlog.Log, user string, part
 func (s *story) commands(ctx context.Context, log *eventlog.Log, user string) {
 	err := ledger.Visit(ctx, log, eventlog.DispatchTopic, func(n int32, e *eventlog.Entry) {
 		if e.Command != nil && e.Command.User == user {
-			s.add(e.Time, "command  to gate %d at %v: %s", n, e.Position, prototext.MarshalOptions{}.Format(e.Command))
+			s.add(e.Time, "command  to gate %d at %v: %s", n, e.Position, describeCommand(e.Command))
 		}
 	})
 	if err != nil {
@@ -140,13 +137,6 @@ func (s *story) office(o *office, user string) {
 			s.add(x.accepted.UnixMicro(), "office   push %d was accepted", n)
 		}
 	}
-}
-
-// plain is an event as text, without what the transcript says anyway.
-func plain(e *schemas.Event) string {
-	e = proto.CloneOf(e)
-	e.App, e.Origin, e.Serial = "", 0, 0
-	return e.Kind.Word() + " " + prototext.MarshalOptions{}.Format(e)
 }
 
 // keepBrokerLogs: the brokers' data goes when they end.
