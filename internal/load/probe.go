@@ -40,7 +40,7 @@ type prober struct {
 
 func (s *Session) newProber() *prober {
 	return &prober{
-		s: s, stop: func() {},
+		s: s, stop: func() {}, expect: s.hopDelay,
 		body: newTemplate(0, s.fleet.users()[:1], "probe", s.cfg.Body).append(nil, 0, 0),
 	}
 }
@@ -81,6 +81,7 @@ func (p *prober) work(ctx, looking context.Context) error {
 func (p *prober) wait(run *Run) error {
 	p.looks.Wait()
 	p.stop()
+	p.s.hopDelay = p.expect
 	run.Visible, run.Probes = latencyOf(p.delays), len(p.delays)
 	return p.err
 }

@@ -92,6 +92,8 @@ type Session struct {
 	cfg   Config
 	fleet *fleet
 	procs processes
+	// hopDelay is after how long the newest probes were found.
+	hopDelay time.Duration
 }
 
 // Open logs all devices in. Close ends them.
