@@ -36,8 +36,12 @@ ORDER BY (trace_id, position, user, attempt, rank, place)
 TTL toDate(at) + INTERVAL 30 DAY
 -- A lookup reads one granule: small ones halve its time (measured).
 -- The window is what makes a repeated cut harmless: the engine's default is
--- none. It must hold all inserts of all partitions while one is in doubt.
-SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000;
+-- none. It must hold all inserts of all projectors while one is in doubt.
+-- Merging was more than half of the engine's work: fewer merges of more parts
+-- halve it, for a few more parts that a lookup looks into; most of a merge's
+-- cost is its files, hence no file for each column before parts are large.
+SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000,
+    merge_selector_base = 20, min_parts_to_merge_at_once = 8, min_bytes_for_wide_part = 134217728;
 
 -- +goose Down
 DROP TABLE IF EXISTS hop_rows;

@@ -39,7 +39,8 @@ ENGINE = MergeTree
 PARTITION BY toDate(at)
 ORDER BY (app, user, place)
 TTL toDate(at) + INTERVAL 30 DAY
-SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000;
+SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000,
+    merge_selector_base = 20, min_parts_to_merge_at_once = 8, min_bytes_for_wide_part = 134217728;
 
 -- +goose Down
 DROP TABLE IF EXISTS connections;

@@ -27,7 +27,7 @@ ORDER BY (app, minute, label, family, command, platform, class, reason)
 TTL minute + INTERVAL 400 DAY
 -- A repeated insert into pushes must not count twice here: the view passes the
 -- token on, and this table needs a window of its own.
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS non_replicated_deduplication_window = 10000, merge_selector_base = 20, min_parts_to_merge_at_once = 8;
 
 -- A later step implies the earlier ones: a delivered push was sent, even if
 -- the gate's word for it was lost.

@@ -94,7 +94,7 @@ func New(cfg Config) (*Projector, error) {
 		return nil, fmt.Errorf("new hop projector: %w", err)
 	}
 	s := newSink(to, cfg.Logger, m)
-	return &Projector{cfg: cfg, to: to, rounds: newRounds(cfg, s), repeats: &repeats{log: cfg.Log, sink: s}}, nil
+	return &Projector{cfg: cfg, to: to, rounds: newRounds(cfg, s), repeats: &repeats{log: cfg.Log, sink: s, tracer: cfg.Tracer}}, nil
 }
 
 // Run projects until ctx ends; a cut that is under way then is left to whoever

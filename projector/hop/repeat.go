@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"waybill/internal/eventlog"
 )
 
@@ -14,8 +16,9 @@ import (
 // block under the same token. Several workers of a process that come upon one
 // flush make it once.
 type repeats struct {
-	log  *eventlog.Log
-	sink *sink
+	log    *eventlog.Log
+	sink   *sink
+	tracer trace.Tracer // nil = spans are not exported
 
 	mu      sync.Mutex
 	flushes map[token]*repeated
@@ -136,7 +139,11 @@ func (rs *repeats) run(ctx context.Context, p *eventlog.Partition, m mark) (map[
 	if found == goneOn {
 		return states, nil
 	}
-	return states, rs.sink.insert(ctx, m.token, &f, p.Alive)
+	if err := rs.sink.insert(ctx, m.token, &f, p.Alive); err != nil {
+		return nil, err
+	}
+	f.spans(rs.tracer)
+	return states, nil
 }
 
 // doubt is a member that has not gone on, with the state at its beginning.

@@ -208,11 +208,7 @@ func (r *round) insert(ctx context.Context, name token, f *flush, members []memb
 	r.of.mu.Lock()
 	r.of.took = time.Since(began)
 	r.of.mu.Unlock()
-	if r.of.tracer != nil {
-		for _, m := range members {
-			spans(r.of.tracer, &m.cut.rows)
-		}
-	}
+	f.spans(r.of.tracer)
 	return nil
 }
 

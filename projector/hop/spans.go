@@ -9,13 +9,23 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
+// spans exports those of a flush, if anybody wants them.
+func (f *flush) spans(tracer trace.Tracer) {
+	if tracer == nil {
+		return
+	}
+	for _, pushes := range f.pushes {
+		spans(tracer, pushes)
+	}
+}
+
 // spans exports the way of each push that has ended as a whole to whoever runs
 // a tracing system: one span for the push, under the caller's own span, and one
-// for each step that it reached. The trace id is the waybill's. A cut that is
-// repeated exports its spans again; ClickHouse is what is exact.
-func spans(tracer trace.Tracer, r *rows) {
-	for i := range r.pushes {
-		if p := &r.pushes[i]; p.version == pushEnded && !p.trace.IsZero() {
+// for each step that it reached. The trace id is the waybill's. A flush that
+// is repeated exports its spans again; ClickHouse is what is exact.
+func spans(tracer trace.Tracer, pushes []pushRow) {
+	for i := range pushes {
+		if p := &pushes[i]; p.version == pushEnded && !p.trace.IsZero() {
 			pushSpans(tracer, p)
 		}
 	}

@@ -11,11 +11,11 @@ import (
 func TestSpansOfAnEndedPush(t *testing.T) {
 	kept := tracetest.NewInMemoryExporter()
 	tracer := sdktrace.NewTracerProvider(sdktrace.WithSyncer(kept)).Tracer("test")
-	spans(tracer, &rows{pushes: []pushRow{
+	spans(tracer, []pushRow{
 		{trace: testTrace, version: pushAccepted}, // in flight: nothing yet
 		{trace: testTrace, push: testPush, span: 258, version: pushEnded, ended: 50, class: "delivered",
 			steps: steps{accepted: 10, dispatched: 20, sent: 30, delivered: 40}},
-	}})
+	})
 	want := []struct {
 		name     string
 		from, to int64
