@@ -72,7 +72,7 @@ func newQueue(log *slog.Logger, to appender) *queue {
 	return q
 }
 
-// busy says whether the queue is full, or was and is not half empty.
+// full says whether the queue holds its bound, or did and is not half empty.
 func (q *queue) full(was bool) bool {
 	if was {
 		return len(q.records) > mostRecords/2 || q.bytes > mostBytes/2

@@ -193,7 +193,7 @@ func (o *owner) checkClaim() {
 		o.log.Info("partition claim read", "active", o.active, "term", o.core.term)
 	}
 	switch {
-	case o.out.decisions.lost.Swap(false):
+	case o.out.decisions.lost.Swap(false) && !o.core.Overtaken():
 		o.log.Warn("a decision or a claim was refused: all is said again under another claim")
 		o.reclaim, o.repair = time.After(lostPause), true
 	case o.core.Overtaken() && o.reclaim == nil:

@@ -108,17 +108,22 @@ func (p *Push) Over() bool {
 // For says whether the push is meant for that device.
 func (p *Push) For(device string) bool { return p.Device == "" || p.Device == device }
 
-// at finds a push by position: its index, and whether it is there.
+// at finds a push by position: its index, and whether it is there. It is asked
+// for with most events, mostly of a user who has one push.
 func (u *User) at(pos schemas.Position) (int, bool) {
-	return slices.BinarySearchFunc(u.Pushes, pos, func(p *Push, pos schemas.Position) int {
-		switch {
-		case p.Pos < pos:
-			return -1
-		case p.Pos > pos:
-			return 1
+	from, to := 0, len(u.Pushes)
+	for from < to {
+		mid := (from + to) / 2
+		switch p := u.Pushes[mid].Pos; {
+		case p == pos:
+			return mid, true
+		case p < pos:
+			from = mid + 1
+		default:
+			to = mid
 		}
-		return 0
-	})
+	}
+	return from, false
 }
 
 // Push with that position, nil where it has ended or never was.
