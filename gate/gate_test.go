@@ -17,13 +17,14 @@ import (
 
 // world is an embedded broker, a log and what a test wants to read of it.
 type world struct {
-	t      *testing.T
-	log    *eventlog.Log
-	faults *eventlog.Faults
-	facts  *logFacts
-	append *eventlog.Appender
-	events chan *schemas.Event // waybill.events, from now on
-	gates  chan *schemas.Event // waybill.gates, from the start
+	t       *testing.T
+	brokers []string
+	log     *eventlog.Log
+	faults  *eventlog.Faults
+	facts   *logFacts
+	append  *eventlog.Appender
+	events  chan *schemas.Event // waybill.events, from now on
+	gates   chan *schemas.Event // waybill.gates, from the start
 }
 
 func newWorld(t *testing.T) *world {
@@ -34,8 +35,8 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	w := &world{t: t, faults: &eventlog.Faults{}}
-	if w.log, err = eventlog.Open(eventlog.Config{Brokers: cluster.ListenAddrs(), Faults: w.faults}); err != nil {
+	w := &world{t: t, brokers: cluster.ListenAddrs(), faults: &eventlog.Faults{}}
+	if w.log, err = eventlog.Open(eventlog.Config{Brokers: w.brokers, Faults: w.faults}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.log.Close)
