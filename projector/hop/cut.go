@@ -12,11 +12,11 @@ type cut struct {
 	rows    rows
 }
 
-// begin empties the cut: it is to go on at first, with the state as of there.
+// begin empties the cut: it is to go on at first, with the state as of there,
+// which stays the caller's.
 func (c *cut) begin(topic string, partition int32, first int64, s state) {
 	c.stretch = stretch{topic, partition, first, first}
-	c.was = state{term: s.term, serials: s.serials.Clone()}
-	c.is = s
+	c.was, c.is = s.clone(), s.clone()
 	c.rows.reset()
 }
 
@@ -37,6 +37,8 @@ func (c *cut) take(b eventlog.Batch, until int64) {
 		}
 	}
 }
+
+func (s *state) clone() state { return state{term: s.term, serials: s.serials.Clone()} }
 
 // owns is false for a decision of a worker whose term is over, and follows the
 // terms. A term that it has not read a claim of is newer: a claim stands before

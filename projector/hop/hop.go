@@ -27,8 +27,8 @@ type Config struct {
 	// hops visible sooner.
 	Flush time.Duration
 	// MaxRows of all partitions of the process end a flush early (default
-	// 200,000; a push has six before those that its own row tells are dropped).
-	// Twice as many are held, some 250 bytes to 1 KB each.
+	// 100,000; a push has one if it ends soon, else six). About twice as many are
+	// held, some 500 bytes each, and what was read of the log for them.
 	MaxRows int
 	// Fetch tunes the reading. Default: the broker collects 2 MiB, 150 ms at most.
 	Fetch eventlog.Fetch
@@ -48,7 +48,7 @@ const Group = "waybill-hop"
 // under load, and cost half of cuts at 20,000 rows.
 const (
 	defaultFlush   = 300 * time.Millisecond
-	defaultMaxRows = 200_000
+	defaultMaxRows = 100_000
 	fetchMinBytes  = 2 << 20
 	fetchMaxWait   = 150 * time.Millisecond
 )

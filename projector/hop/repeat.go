@@ -55,7 +55,7 @@ func (rs *repeats) repeat(ctx context.Context, p *eventlog.Partition, first int6
 	if err := p.Commit(ctx, own.next, mark{state: is}.encode()); err != nil {
 		return 0, state{}, err
 	}
-	return own.next, state{is.term, is.serials.Clone()}, nil
+	return own.next, is.clone(), nil
 }
 
 func (m mark) of(p *eventlog.Partition) (stretch, bool) {
@@ -185,7 +185,7 @@ func (rs *repeats) marks(ctx context.Context, p *eventlog.Partition, m mark) (do
 func (rs *repeats) read(ctx context.Context, s stretch, was state) (*cut, error) {
 	c := new(cut)
 	err := rs.log.Follow(ctx, eventlog.FollowConfig{Topic: s.topic, Partitions: []int32{s.partition}, Serve: func(ctx context.Context, p *eventlog.Partition) error {
-		c.begin(s.topic, s.partition, s.first, state{was.term, was.serials.Clone()})
+		c.begin(s.topic, s.partition, s.first, was)
 		if err := p.Start(s.first, was.serials); err != nil {
 			return err
 		}

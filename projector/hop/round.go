@@ -130,15 +130,21 @@ func (r *round) leave() {
 	r.startIfWhole()
 }
 
-// handIn gives the cut to the round and waits for its end. The cut is not the
-// caller's any more, whatever is returned.
-func (r *round) handIn(ctx context.Context, p *eventlog.Partition, c *cut) error {
-	c.rows.settle()
+// handIn gives a cut to the round: it is not the caller's any more.
+func (r *round) handIn(m member) {
+	m.cut.rows.settle()
 	r.of.mu.Lock()
-	r.handed = append(r.handed, member{ctx, p, c})
+	defer r.of.mu.Unlock()
+	r.handed = append(r.handed, m)
 	r.missing--
 	r.startIfWhole()
-	r.of.mu.Unlock()
+}
+
+// wait returns when the round's flush is over; no round is over.
+func (r *round) wait(ctx context.Context) error {
+	if r == nil {
+		return nil
+	}
 	select {
 	case <-r.done:
 		return r.err

@@ -13,6 +13,7 @@ type worker struct {
 	rounds *rounds
 	state  state // as of next
 	next   int64
+	last   *round // the one that has the cut before; nil = none
 }
 
 // run serves the partition until ctx ends or something fails for good, which
@@ -45,7 +46,7 @@ func (w *worker) run(ctx context.Context, repeats *repeats) error {
 	}
 }
 
-// project gathers one cut and hands it in; then the next one begins behind it.
+// project gathers one cut, while the one before is inserted, and hands it in.
 func (w *worker) project(ctx context.Context) error {
 	c := w.rounds.newCut()
 	c.begin(w.p.Topic(), w.p.Number(), w.next, w.state)
@@ -54,11 +55,13 @@ func (w *worker) project(ctx context.Context) error {
 		w.rounds.free(c)
 		return err
 	}
-	next, is := c.next, c.is // the cut is the round's from here on
-	if err := in.handIn(ctx, w.p, c); err != nil {
+	if err := w.last.wait(ctx); err != nil {
+		in.leave()
+		w.rounds.free(c)
 		return err
 	}
-	w.next, w.state = next, is
+	w.next, w.state, w.last = c.next, c.is.clone(), in
+	in.handIn(member{ctx, w.p, c}) // the cut is the round's from here on
 	return nil
 }
 
