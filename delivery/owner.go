@@ -80,18 +80,13 @@ func (o *owner) run(ctx context.Context) error {
 	defer t.Stop()
 	o.turn = time.Now()
 	for {
-		batches := o.p.Batches()
-		if o.full = o.out.decisions.full(o.full); o.full {
-			batches = nil // reading on would only pile up more
-			o.p.Alive()   // it waits for the log, it is not stuck
-		}
 		var more <-chan struct{}
 		if o.core.More() {
 			more = o.ready
 		}
 		select {
 		case <-more:
-		case b, ok := <-batches:
+		case b, ok := <-o.batches():
 			if !ok {
 				return nil
 			}
@@ -113,6 +108,16 @@ func (o *owner) run(ctx context.Context) error {
 		o.checkTimers(ctx)
 		o.checkClaim()
 	}
+}
+
+// batches to read; none while the partition takes no decisions: to read on would
+// only pile up more.
+func (o *owner) batches() <-chan eventlog.Batch {
+	if o.full = o.out.decisions.full(o.full); o.full {
+		o.p.Alive() // it waits for the log, it is not stuck
+		return nil
+	}
+	return o.p.Batches()
 }
 
 // woken: the loop comes round with each tick. If it did not, this process was

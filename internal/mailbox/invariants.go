@@ -1,6 +1,9 @@
 package mailbox
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+)
 
 // CheckInvariants says what of the state cannot be: for tests and simulation,
 // after every step.
@@ -31,11 +34,49 @@ func (u *User) check() error {
 		if err := u.Devices[i].check(); err != nil {
 			return fmt.Errorf("device %q: %w", u.Devices[i].Name, err)
 		}
+		if err := u.checkSwept(i); err != nil {
+			return fmt.Errorf("device %q: %w", u.Devices[i].Name, err)
+		}
+	}
+	if err := u.checkIDs(); err != nil {
+		return err
 	}
 	if len(u.Recent) != len(u.recentOrder) {
 		return fmt.Errorf("%d push ids, %d in order", len(u.Recent), len(u.recentOrder))
 	}
 	return u.checkBounds()
+}
+
+// checkSwept: what Unswept leaves out waits for nobody.
+func (u *User) checkSwept(i int) error {
+	for _, p := range u.Pushes[:len(u.Pushes)-len(u.Unswept(i))] {
+		if i < len(p.Copies) && p.Copies[i].Open() && !p.Copies[i].Acked {
+			return fmt.Errorf("push %v lies before %v and is owed", p.Pos, u.Devices[i].swept)
+		}
+	}
+	return nil
+}
+
+// checkIDs: the index says what a look at each push would say.
+func (u *User) checkIDs() error {
+	if u.ids == nil {
+		return nil
+	}
+	left := maps.Clone(u.ids)
+	for _, p := range u.Pushes {
+		if p.Never == 0 {
+			left[p.ID]--
+		}
+	}
+	for i := range u.Waiting {
+		left[u.Waiting[i].Push.ID]--
+	}
+	for id, n := range left {
+		if n != 0 {
+			return fmt.Errorf("the index of ids is off by %d for %v", n, id)
+		}
+	}
+	return nil
 }
 
 func (d *Device) check() error {

@@ -29,6 +29,54 @@ func TestDrawnIDSaidAgain(t *testing.T) {
 	}
 }
 
+// TestDrawnIDAmongMany: a user with many pushes has an index of their ids; what
+// it says is what a look at each would say, also as pushes come and go.
+func TestDrawnIDAmongMany(t *testing.T) {
+	const many = 3 * indexed
+	s := New()
+	id := func(n int) schemas.ID { return schemas.ID{0: 1, 15: byte(n)} }
+	pos := schemas.Position(0)
+	apply := func(e *schemas.Event) *User {
+		pos++
+		e.App, e.User = "a", "u"
+		u := s.Apply(pos, int64(pos), e)
+		if err := s.CheckInvariants(); err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	push := func(n int, name string) schemas.Reason {
+		drawn := id(n)
+		later := int64(0)
+		if n%5 == 0 {
+			later = 1e9
+		}
+		u := apply(&schemas.Event{Kind: schemas.Kind_KIND_PUSHED, Pushed: &schemas.Pushed{PushId: drawn[:], Name: name, Ttl: 1000, DeliverAt: later}})
+		if p := u.Push(pos); p != nil {
+			return p.Never
+		}
+		return 0
+	}
+	for n := range many {
+		push(n, "")
+	}
+	for n := many - 1; n >= 0; n-- {
+		if got := push(n, id(n).String()); got != schemas.Reason_REASON_DUPLICATE {
+			t.Fatalf("push %d said again: %v", n, got.Word())
+		}
+		if n%3 == 0 { // it is over: nobody remembers an id that was drawn
+			apply(&schemas.Event{Kind: schemas.Kind_KIND_OUTCOME, Outcome: &schemas.Outcome{Position: uint64(n + 1), Class: schemas.Class_CLASS_LOST}})
+			if got := push(n, id(n).String()); n%5 != 0 && got != 0 {
+				t.Fatalf("push %d said again after its end: %v", n, got.Word())
+			}
+		}
+		if n%10 == 0 {
+			drawn := id(n)
+			apply(&schemas.Event{Kind: schemas.Kind_KIND_CANCEL_ASKED, CancelAsked: &schemas.CancelAsked{PushId: drawn[:]}})
+		}
+	}
+}
+
 // TestStrangersCostNothing: what anybody may say of anybody makes no user.
 func TestStrangersCostNothing(t *testing.T) {
 	s := New()
