@@ -162,7 +162,7 @@ func (o *outbox) send(now time.Time, core *Core) {
 		if busy := q.full(q.busy); busy != q.busy {
 			q.busy = busy
 			core.Busy(gate, busy)
-			o.log.Warn("the way to a gate is full, or no longer", "gate", gate, "busy", busy, "commands", len(q.records))
+			o.sayBusy(gate, busy)
 		}
 		if q.lost.Load() && now.After(q.again) {
 			q.lost.Store(false)
@@ -170,6 +170,14 @@ func (o *outbox) send(now time.Time, core *Core) {
 			core.Resay(gate)
 		}
 	}
+}
+
+func (o *outbox) sayBusy(gate uint32, busy bool) {
+	if busy {
+		o.log.Warn("a gate's partition of waybill.dispatch takes too few commands: it is told no more until it does", "gate", gate)
+		return
+	}
+	o.log.Info("a gate's partition of waybill.dispatch takes commands again", "gate", gate)
 }
 
 // lostPause is how soon after a loss everything is said again: the reason for
