@@ -40,7 +40,8 @@ PARTITION BY toDate(at)
 ORDER BY (app, user, place)
 TTL toDate(at) + INTERVAL 30 DAY
 SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000,
-    merge_selector_base = 20, min_parts_to_merge_at_once = 8, min_bytes_for_wide_part = 134217728;
+    merge_selector_base = 20, min_parts_to_merge_at_once = 8, min_bytes_for_wide_part = 134217728,
+    min_age_to_force_merge_seconds = 21600, min_age_to_force_merge_on_partition_only = 1;
 
 -- +goose Down
 DROP TABLE IF EXISTS connections;

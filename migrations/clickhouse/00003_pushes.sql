@@ -62,7 +62,8 @@ PARTITION BY toDate(accepted)
 ORDER BY (trace_id, position, partition)
 TTL toDate(accepted) + INTERVAL 30 DAY
 SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000,
-    merge_selector_base = 20, min_parts_to_merge_at_once = 8, min_bytes_for_wide_part = 134217728;
+    merge_selector_base = 20, min_parts_to_merge_at_once = 8, min_bytes_for_wide_part = 134217728,
+    min_age_to_force_merge_seconds = 21600, min_age_to_force_merge_on_partition_only = 1;
 
 -- Which pushes a user had: support looks by user.
 CREATE TABLE IF NOT EXISTS pushes_of_users
@@ -79,7 +80,8 @@ PARTITION BY toDate(accepted)
 ORDER BY (app, user, position)
 TTL toDate(accepted) + INTERVAL 30 DAY
 SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000,
-    merge_selector_base = 20, min_parts_to_merge_at_once = 8, min_bytes_for_wide_part = 134217728;
+    merge_selector_base = 20, min_parts_to_merge_at_once = 8, min_bytes_for_wide_part = 134217728,
+    min_age_to_force_merge_seconds = 21600, min_age_to_force_merge_on_partition_only = 1;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS users_of_pushes TO pushes_of_users AS
 SELECT app, user, position, partition, trace_id, accepted FROM pushes WHERE accepts = 1;
