@@ -27,6 +27,7 @@ type audit struct {
 	ledger *ledger.Ledger
 	pushes []push
 	phones []*phone
+	handed map[ledger.Place]bool // on any device
 	found  []violation
 }
 
@@ -40,10 +41,12 @@ func (a *audit) check() []violation {
 		a.outcomes(at, a.ledger.Pushes[at])
 	}
 	a.accepted()
+	a.handed = make(map[ledger.Place]bool)
 	for _, p := range a.phones {
 		a.found = append(a.found, p.violations()...)
 		a.phone(p)
 	}
+	a.wholes()
 	return a.found
 }
 
@@ -99,8 +102,8 @@ func (a *audit) accepted() {
 func (a *audit) phone(p *phone) {
 	handed := make(map[uint64]bool)
 	for _, n := range p.got() {
-		handed[n.position] = true
 		at := ledger.Place{User: p.User, Position: n.position}
+		handed[n.position], a.handed[at] = true, true
 		x := a.ledger.Pushes[at]
 		if x == nil {
 			a.wrong("handed and not pushed", at, p.Device.Device, "was handed over and is not in the log")
@@ -111,6 +114,19 @@ func (a *audit) phone(p *phone) {
 	for _, at := range a.ledger.Order {
 		if x := a.ledger.Pushes[at]; at.User == p.User && ledger.Delivered(x.Devices[p.Device.Device]) && !handed[at.Position] {
 			a.wrong("delivered and not handed", at, p.Device.Device, "counts as delivered and was never handed over")
+		}
+	}
+}
+
+// wholes: delivered ≤ handed over ≤ delivered + unconfirmed, push by push.
+func (a *audit) wholes() {
+	for _, at := range a.ledger.Order {
+		ends, handed := a.ledger.Pushes[at].Whole, a.handed[at]
+		if ledger.Delivered(ends) && !handed {
+			a.wrong("delivered and not handed", at, "", "counts as delivered and was never handed over")
+		}
+		if handed && !ledger.Delivered(ends) && !ledger.Unconfirmed(ends) {
+			a.wrong("handed and not delivered", at, "", "was handed over and ended as %v", ends)
 		}
 	}
 }

@@ -60,9 +60,11 @@ type planner struct {
 
 // draw makes the plan of a seed. Every seed: one gate and one delivery worker
 // are stopped, every process is killed once and three of them once more, a
-// broker that leads is killed. Every third seed replaces the gate that it stops;
-// every second one kills Postgres, every other pair ClickHouse; every fifth
-// stops a broker that leads.
+// broker that leads is killed, and there are shorter stops: just long enough for
+// a lease to lapse, or for the group to go on without a worker that then wakes
+// in the middle of what it was doing. Every third seed replaces the gate that it
+// stops; every second one kills Postgres, every other pair ClickHouse; every
+// fifth stops a broker that leads.
 func draw(seed uint64) []Fault {
 	p := &planner{rng: rand.New(rand.NewPCG(seed, 1))}
 	kind := Pause
@@ -78,6 +80,10 @@ func draw(seed uint64) []Fault {
 	}
 	for range 3 {
 		p.add(Fault{Kind: Kill, Target: stages[p.rng.IntN(len(stages))], For: p.between(time.Second, 6*time.Second)})
+	}
+	for range 2 {
+		p.add(Fault{Kind: Pause, Target: fmt.Sprintf("delivery-%d", 1+p.rng.IntN(2)), For: p.between(6*time.Second, 10*time.Second)})
+		p.add(Fault{Kind: Pause, Target: fmt.Sprintf("gate-%d", 1+p.rng.IntN(2)), For: p.between(2*time.Second, 6*time.Second)})
 	}
 	p.engines(seed)
 	slices.SortStableFunc(p.all, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
