@@ -13,6 +13,9 @@ import (
 // brokers notice after three seconds, and elect; the rest is for two busy cores.
 const leaderAway = 15 * time.Second
 
+// leaderRate of calls, with three brokers on two cores.
+const leaderRate = 200
+
 // TestLeaderKilled: of three brokers one that leads partitions is killed with
 // -9 under load and comes back. Another one leads; Waybill drops no connection
 // and loses nothing that it accepted.
@@ -32,7 +35,7 @@ func TestLeaderKilled(t *testing.T) {
 		phones = append(phones, w.phone(outageUser(n), "phone"))
 	}
 	w.awaitConnected(phones...)
-	l := w.startLoad(outageRate, outageUser)
+	l := w.startLoad(leaderRate, outageUser)
 	l.pass(outageWarm)
 
 	partition := w.partitionOf(outageUser(0))

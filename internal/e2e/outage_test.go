@@ -14,24 +14,30 @@ import (
 	"waybill/internal/app"
 )
 
-// The load while the broker is away: few devices, so that each gets much, and a
-// rate that two busy cores carry under the race detector.
+// The load while a broker is away: few devices, so that each gets much.
 const (
 	outageUsers = 30
-	outageRate  = 200             // calls a second, of one push each
 	outageWarm  = 3 * time.Second // of load before the kill
 	// outageReturn is how soon after the broker's first answer all is as before.
 	outageReturn = 5 * time.Second
 	outageAfter  = 4 * time.Second // of load after that
 )
 
+// outage is what a test can afford.
+type outage struct {
+	away time.Duration
+	rate int // calls a second, of one push each
+}
+
 // TestOnlyBrokerKilled: the only broker is killed with -9 under load and comes
 // back, with its log, after a while. Waybill drops no connection, refuses calls
 // for as long as there is nobody to take them, loses nothing that it accepted,
 // and is as fast as before within five seconds.
 func TestOnlyBrokerKilled(t *testing.T) {
-	t.Parallel()
-	cfg, away := outageConfig(t)
+	if onRealEngines() {
+		t.Parallel() // a minute of it is waiting
+	}
+	cfg, o := outageConfig(t)
 	w := start(t, cfg)
 	var phones []*phone
 	for n := range outageUsers {
@@ -39,13 +45,13 @@ func TestOnlyBrokerKilled(t *testing.T) {
 	}
 	w.awaitConnected(phones...)
 
-	l := w.startLoad(outageRate, outageUser)
+	l := w.startLoad(o.rate, outageUser)
 	l.pass(outageWarm)
 	killed := time.Now()
 	if err := w.StopKafka(); err != nil {
 		t.Fatal(err)
 	}
-	l.pass(away)
+	l.pass(o.away)
 	if err := w.StartKafka(); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +67,7 @@ func TestOnlyBrokerKilled(t *testing.T) {
 	if l.refused() == 0 {
 		t.Error("no call was refused with 503")
 	}
-	if got, want := after-before, outageRate*int(outageAfter/time.Second); got < want*8/10 {
+	if got, want := after-before, o.rate*int(outageAfter/time.Second); got < want*8/10 {
 		t.Errorf("from %v after the return on, phones were handed %d pushes in %v, want %d", outageReturn, got, outageAfter, want)
 	}
 	l.checkHanded(phones)
@@ -86,12 +92,13 @@ func checkHeld(t *testing.T, phones []*phone) {
 func outageUser(n int) string { return fmt.Sprintf("user-%d", n%outageUsers) }
 
 // outageConfig has a broker that can be killed: Apache Kafka for a minute, or
-// the embedded one, in a process of its own, for a moment.
-func outageConfig(t *testing.T) (setup, time.Duration) {
+// the embedded one, in a process of its own, for a moment, at a rate that two
+// busy cores carry under the race detector.
+func outageConfig(t *testing.T) (setup, outage) {
 	t.Helper()
 	cfg := config(t)
 	if onRealEngines() {
-		return cfg, time.Minute
+		return cfg, outage{away: time.Minute, rate: 400}
 	}
 	k, err := startEmbeddedBroker(t.Context(), t, filepath.Join(cfg.Dir, "kafka"))
 	if err != nil {
@@ -104,7 +111,7 @@ func outageConfig(t *testing.T) (setup, time.Duration) {
 	})
 	cfg.engines = &engines{kafka: k}
 	cfg.External.Kafka = k.Addrs()
-	return cfg, 5 * time.Second
+	return cfg, outage{away: 5 * time.Second, rate: 60}
 }
 
 // handed is how much all phones' applications have been handed.
