@@ -42,6 +42,7 @@ func installed(t testing.TB) string {
 	return ""
 }
 
+// TestImages: every image is pinned, and ours runs as nobody on a C library.
 func TestImages(t *testing.T) {
 	pinned := regexp.MustCompile(`^[a-z/-]+:\d+\.\d+\S*$`)
 	var images, user []string

@@ -32,6 +32,7 @@ type rehearsal struct {
 // city is the one app of the rehearsal; "dev" is the id of its token key.
 var city = app.DevApp{Name: "city", APIKey: strings.Repeat("k", 32), Secret: strings.Repeat("s", 32)}
 
+// rehearse starts the engines and gives each service ports of its own.
 func rehearse(t testing.TB) *rehearsal {
 	t.Helper()
 	dir := t.TempDir()

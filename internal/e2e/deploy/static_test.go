@@ -40,6 +40,7 @@ func repository(image string) string { return strings.SplitN(image, ":", 2)[0] }
 
 func tag(image string) string { return strings.TrimPrefix(image, repository(image)+":") }
 
+// TestEveryStageRuns: no stage is forgotten, and two gates share the devices.
 func TestEveryStageRuns(t *testing.T) {
 	var got []string
 	for _, s := range load(t, secrets()).ours() {
@@ -82,6 +83,8 @@ func TestSecretsComeFromOutside(t *testing.T) {
 	}
 }
 
+// TestStartOrder: what a service waits for is there and can come true, migrate
+// runs once, and everything else is watched and started again.
 func TestStartOrder(t *testing.T) {
 	c := load(t, secrets())
 	for name, s := range c.Services {
@@ -109,6 +112,8 @@ func TestStartOrder(t *testing.T) {
 	}
 }
 
+// TestHealthChecksAreInTheirImages: a check that is missing in its image never
+// passes, and what waits for it never starts.
 func TestHealthChecksAreInTheirImages(t *testing.T) {
 	for name, s := range load(t, secrets()).Services {
 		test := s.Healthcheck.Test
@@ -126,6 +131,8 @@ func TestHealthChecksAreInTheirImages(t *testing.T) {
 	}
 }
 
+// TestPorts: what is reached from outside is what a stage listens on, once, and
+// neither an engine nor a private port; devices are told where they find it.
 func TestPorts(t *testing.T) {
 	taken := make(map[string]string)
 	for name, s := range load(t, secrets()).Services {
@@ -159,6 +166,7 @@ func TestPorts(t *testing.T) {
 			t.Errorf("%s tells devices to come to %s and is published at %s", name, advertised, published[public])
 		}
 	}
+	// On another address of the machine both move together.
 	elsewhere := secrets()
 	elsewhere["WAYBILL_HOST"] = "192.0.2.7"
 	if got := load(t, elsewhere).Services["gate-1"].Environment["WAYBILL_ADVERTISE"]; got != "192.0.2.7:7400" {

@@ -56,21 +56,28 @@ func build(path string) error {
 	return nil
 }
 
-// Ports are given to one test each.
-type Ports struct{ given map[string]bool }
+// Ports are given to one test, on a loopback address that is its own: tests of
+// other packages run beside it and look for free ports too.
+type Ports struct {
+	host  string // drawn when the first port is asked for
+	given map[string]bool
+}
 
-// Free is an address of loopback that nobody listens on and that was not given
-// before. It lies below the ports that the system gives to whoever does not
-// care.
+// Free is an address that nobody listens on and that was not given before. Its
+// port lies below those that the system gives to whoever does not care.
 func (p *Ports) Free(t testing.TB) string {
 	t.Helper()
 	if p.given == nil {
+		p.host = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
 		p.given = make(map[string]bool)
 	}
 	for range 1000 {
-		address := fmt.Sprintf("127.0.0.1:%d", 26000+rand.IntN(1000))
+		address := fmt.Sprintf("%s:%d", p.host, 26000+rand.IntN(1000))
+		if p.given[address] {
+			continue
+		}
 		l, err := net.Listen("tcp", address)
-		if err != nil || p.given[address] {
+		if err != nil {
 			continue
 		}
 		_ = l.Close()
