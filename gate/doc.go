@@ -26,6 +26,10 @@
 // and the newest cursor or end of a connection that could not be reported while
 // the log was away (the device's next cursor says it again).
 //
+// A gate that was stopped or starved has read nothing meanwhile, so its clock
+// leaves that time out: what the devices said is read before anybody is closed
+// for silence. Its lease is judged by others, from waybill.gates.
+//
 // A gate's incarnation is the position of its `started`. It obeys, and answers
 // `bounced`, for connection ids of its own incarnation only. A newer `started`
 // of its number means that another process has taken over: it closes everything
