@@ -174,36 +174,64 @@ func (r *round) run() {
 }
 
 // store brings the cuts into ClickHouse: it stores the marks, inserts, and
-// stores the ends.
+// stores the ends. A member that is lost before its mark is stored is left out.
 func (r *round) store() error {
-	members := r.present()
-	if len(members) == 0 {
-		return eventlog.ErrLost
-	}
+	members := present(r.handed)
 	ctx, cancel := whileAny(members)
 	defer cancel()
-	var f flush
-	m := mark{}
-	rand.Read(m.token[:])
-	inserted := withRows(members)
-	for _, member := range inserted {
-		f.add(&member.cut.rows)
-		m.members = append(m.members, member.cut.stretch)
-	}
-	if len(inserted) > 0 {
-		if err := commitAll(ctx, inserted, func(c *cut) (int64, mark) { return c.first, mark{c.was, m.token, m.members} }); err != nil {
-			return err
+	f, err := mark{}, error(nil)
+	for f.token == (token{}) {
+		if members = present(members); len(members) == 0 {
+			return eventlog.ErrLost
 		}
-		if err := r.insert(ctx, m.token, &f, members); err != nil {
+		if f, err = storeMarks(ctx, withRows(members)); err != nil && !lostOne(err, members) {
 			return err
 		}
 	}
-	return commitAll(ctx, members, func(c *cut) (int64, mark) { return c.next, mark{state: c.is} })
+	if len(f.members) > 0 {
+		if err := r.insert(ctx, f.token, members); err != nil {
+			return err
+		}
+	}
+	for {
+		err := commitAll(ctx, members, func(c *cut) (int64, mark) { return c.next, mark{state: c.is} })
+		if err == nil || !lostOne(err, members) {
+			return err
+		}
+		members = present(members)
+	}
 }
 
-func (r *round) insert(ctx context.Context, name token, f *flush, members []member) error {
+// storeMarks draws a token for the flush and stores it with each member, or with
+// none: then the flush has no token.
+func storeMarks(ctx context.Context, members []member) (mark, error) {
+	f := mark{}
+	rand.Read(f.token[:])
+	for _, m := range members {
+		f.members = append(f.members, m.cut.stretch)
+	}
+	err := commitAll(ctx, members, func(c *cut) (int64, mark) { return c.first, mark{c.was, f.token, f.members} })
+	if err != nil {
+		return mark{}, err
+	}
+	return f, nil
+}
+
+// lostOne says that nothing was stored because a member had been lost: the rest
+// can go on without it.
+func lostOne(err error, members []member) bool {
+	return errors.Is(err, eventlog.ErrLost) && len(present(members)) < len(members)
+}
+
+// insert is of all members that have rows, also of those that have been lost
+// since: the marks name them.
+func (r *round) insert(ctx context.Context, name token, members []member) error {
+	var f flush
+	for _, m := range withRows(members) {
+		f.add(&m.cut.rows)
+	}
 	began := time.Now()
-	err := r.of.sink.insert(ctx, name, f, func() {
+	err := r.of.sink.insert(ctx, name, &f, func() {
 		for _, m := range members {
 			m.p.Alive()
 		}
@@ -219,14 +247,14 @@ func (r *round) insert(ctx context.Context, name token, f *flush, members []memb
 }
 
 // present are the members that have not lost their partitions. Those that have
-// are left where their marks say: nothing of theirs has been stored.
-func (r *round) present() (members []member) {
-	for _, m := range r.handed {
+// are left where their marks say: nothing else of theirs has been stored.
+func present(members []member) (some []member) {
+	for _, m := range members {
 		if m.ctx.Err() == nil {
-			members = append(members, m)
+			some = append(some, m)
 		}
 	}
-	return members
+	return some
 }
 
 func withRows(members []member) (some []member) {

@@ -93,7 +93,9 @@ func TestARefusalIsAnError(t *testing.T) {
 	if err := insert(); err == nil {
 		t.Error("no error for an exception")
 	}
-	answer = func(w http.ResponseWriter) { http.Error(w, "Code: 60. DB::Exception: no such table", http.StatusNotFound) }
+	answer = func(w http.ResponseWriter) {
+		http.Error(w, "Code: 60. DB::Exception: no such table", http.StatusNotFound)
+	}
 	if err := insert(); err == nil || !strings.Contains(err.Error(), "no such table") {
 		t.Errorf("%v does not say why", err)
 	}
