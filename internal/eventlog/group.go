@@ -157,7 +157,7 @@ func (g *group) watch(ctx context.Context) {
 			return
 		}
 		fetches.EachError(func(_ string, _ int32, err error) {
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && !g.reader.log.clientLog.repeats(g.cfg.Group+err.Error(), nil) {
 				g.reader.log.cfg.Log.Warn("the group has trouble", "group", g.cfg.Group, "err", err)
 			}
 		})
