@@ -83,10 +83,13 @@ func (rs *rounds) join() *round {
 // is to be found.
 const longestPace = 600 * time.Millisecond
 
+// Of the time, one part in so many is spent on inserts, until longestPace.
+const paceOfInserts = 6
+
 // pace is how long a round gathers. Larger inserts cost the engine less for
 // each row, so the longer an insert took the longer the next one waits.
 func (rs *rounds) pace() time.Duration {
-	return max(rs.flush, min(12*rs.took, longestPace))
+	return max(rs.flush, min(paceOfInserts*rs.took, longestPace))
 }
 
 // end closes the round when its time is over.
