@@ -74,7 +74,7 @@ test-engines: kafka ## Run the end-to-end tests on Apache Kafka, whose brokers d
 
 .PHONY: crash
 crash: kafka ## Kill stages and a broker under load by seeds (SEEDS="1 2 3"), check the ledger
-	WAYBILL_CRASH_SEEDS="$(SEEDS)" go test -count=1 -timeout 0 -v ./internal/e2e/crash
+	WAYBILL_CRASH_SEEDS="$(SEEDS)" go test -count=1 -timeout 90m -v ./internal/e2e/crash
 
 .PHONY: simulate
 simulate: ## Run the long simulation (SCHEDULES=1000000)
