@@ -14,7 +14,7 @@ import (
 const leaderAway = 15 * time.Second
 
 // leaderRate of calls, with three brokers on two cores.
-const leaderRate = 200
+const leaderRate = 100
 
 // TestLeaderKilled: of three brokers one that leads partitions is killed with
 // -9 under load and comes back. Another one leads; Waybill drops no connection
@@ -30,11 +30,7 @@ func TestLeaderKilled(t *testing.T) {
 	// the gates for that of the phones, if its timer is shorter than that.
 	cfg.Settings.AckTimer = delivery.Defaults().AckTimer
 	w := start(t, cfg)
-	var phones []*phone
-	for n := range outageUsers {
-		phones = append(phones, w.phone(outageUser(n), "phone"))
-	}
-	w.awaitConnected(phones...)
+	phones := w.outagePhones()
 	l := w.startLoad(leaderRate, outageUser)
 	l.pass(outageWarm)
 

@@ -39,12 +39,7 @@ func TestOnlyBrokerKilled(t *testing.T) {
 	}
 	cfg, o := outageConfig(t)
 	w := start(t, cfg)
-	var phones []*phone
-	for n := range outageUsers {
-		phones = append(phones, w.phone(outageUser(n), "phone"))
-	}
-	w.awaitConnected(phones...)
-
+	phones := w.outagePhones()
 	l := w.startLoad(o.rate, outageUser)
 	l.pass(outageWarm)
 	killed := time.Now()
@@ -87,6 +82,21 @@ func checkHeld(t *testing.T, phones []*phone) {
 			t.Error(d)
 		}
 	}
+}
+
+// outagePhones are online, and each has had a push: brokers that have just
+// started are slow, and a call that is refused for that is none of the outage.
+func (w *world) outagePhones() (all []*phone) {
+	w.t.Helper()
+	for n := range outageUsers {
+		all = append(all, w.phone(outageUser(n), "phone"))
+	}
+	w.awaitConnected(all...)
+	for n := range outageUsers {
+		w.pushUntilTaken(request{User: outageUser(n), JSON: "first"})
+	}
+	w.awaitDelivered()
+	return all
 }
 
 func outageUser(n int) string { return fmt.Sprintf("user-%d", n%outageUsers) }
