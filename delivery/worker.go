@@ -87,6 +87,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return w.cfg.Log.Join(ctx, eventlog.GroupConfig{
 			Group: Group, Topics: []string{eventlog.EventsTopic},
 			Session: w.cfg.Session, Serve: w.serve, Standing: &w.standing,
+			Fetch: eventlog.Fetch{Reuse: true},
 		})
 	})
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {

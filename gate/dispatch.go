@@ -30,6 +30,7 @@ func newDispatch(g *Gate) *dispatch {
 func (d *dispatch) follow(ctx context.Context) error {
 	err := d.gate.cfg.Log.Follow(ctx, eventlog.FollowConfig{
 		Topic: eventlog.DispatchTopic, Partitions: []int32{int32(d.gate.cfg.Number)}, Serve: d.serve,
+		Fetch: eventlog.Fetch{Reuse: true},
 	})
 	if err != nil {
 		return fmt.Errorf("follow the commands: %w", err)

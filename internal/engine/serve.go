@@ -95,6 +95,9 @@ type serving struct {
 const drainTimeout = 5 * time.Second
 
 func serveClickHouse(ctx context.Context, s serving) error {
+	if err := standBehind(); err != nil {
+		return fmt.Errorf("lower the priority of the engine: %w", err)
+	}
 	ctx = untilEOF(ctx, s.stdin)
 	password := cmp.Or(os.Getenv(passwordVariable), rand.Text())
 	server, err := openClickHouse(ctx, s.dir, password)

@@ -61,7 +61,7 @@ func (c Config) withDefaults() Config {
 		c.MaxRows = defaultMaxRows
 	}
 	if c.Fetch == (eventlog.Fetch{}) {
-		c.Fetch = eventlog.Fetch{MinBytes: fetchMinBytes, MaxWait: fetchMaxWait}
+		c.Fetch = eventlog.Fetch{MinBytes: fetchMinBytes, MaxWait: fetchMaxWait, Reuse: true}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -48,7 +48,7 @@ const (
 // fetch asks for few large answers: reading in small ones costs both sides
 // several times the CPU, and a flush waits for more events anyway.
 func fetch() eventlog.Fetch {
-	return eventlog.Fetch{MinBytes: 1 << 20, MaxWait: 100 * time.Millisecond}
+	return eventlog.Fetch{MinBytes: 1 << 20, MaxWait: 100 * time.Millisecond, Reuse: true}
 }
 
 // Projector reads the partitions that its group gives it.
