@@ -37,6 +37,7 @@ type run struct {
 	phones []*phone
 	office *office
 	plan   []Fault
+	ledger *ledger.Ledger // as the log says at the end
 	result *Result
 
 	stopBooks func() error
@@ -77,7 +78,7 @@ func (r *run) whole(ctx context.Context) error {
 		return err
 	}
 	if err := r.settle(ctx); err != nil {
-		return err
+		return errors.Join(err, r.audit(ctx)) // which says what is missing
 	}
 	return r.check(ctx)
 }
