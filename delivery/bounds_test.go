@@ -116,10 +116,12 @@ func TestGraceAfterAnOutage(t *testing.T) {
 	late := b.now + set.AckTimer.Microseconds() + 2_000_000
 	b.core.Grace(late)
 	b.core.Advance(late)
+	b.core.Prove(late)
 	if _, commands := b.core.Take(); len(commands) != 0 {
 		t.Fatalf("at once after the outage: %v", commands)
 	}
 	b.core.Advance(late + set.AckTimer.Microseconds() + 1)
+	b.core.Prove(late + set.AckTimer.Microseconds() + 1)
 	_, commands := b.core.Take()
 	if len(commands) != 1 || commands[0].Reason != schemas.Reason_REASON_ACK_TIMEOUT {
 		t.Errorf("an ack timer after it: %v, want one close", commands)
@@ -148,6 +150,7 @@ func TestGraceAfterAStop(t *testing.T) {
 			wake(b)
 			closes := func() (n int) {
 				b.core.Advance(b.now)
+				b.core.Prove(b.now)
 				_, commands := b.core.Take()
 				for _, m := range commands {
 					if m.Reason == schemas.Reason_REASON_ACK_TIMEOUT {

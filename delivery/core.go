@@ -30,8 +30,10 @@ type Core struct {
 	next   schemas.Position // of the newest record that it has read
 	now    int64            // every record appended up to then has been read
 	grace  int64            // no ack timer runs out before: the log was away
+	proved int64            // ack timers that ran out by then may be judged
 
 	timers timers
+	doubts []*userWork     // whose ack timers ran out and may not be judged yet
 	marked []*userWork     // to be looked at by the next Take
 	touch  []*mailbox.Push // scratch: of the user who is looked at
 
@@ -98,7 +100,7 @@ const soon = 1_000_000
 // claimed: the newest claim in the log owns the partition.
 func (c *Core) claimed(pos schemas.Position, e *schemas.Event) {
 	c.active = schemas.IDFrom(e.Claimed.GetWorker()) == c.self
-	c.timers, c.marked, c.held = nil, nil, nil
+	c.timers, c.doubts, c.marked, c.held = nil, nil, nil, nil
 	for _, s := range c.ways {
 		s.held = nil
 	}
@@ -147,13 +149,16 @@ func (c *Core) ApplyGate(pos schemas.Position, at int64, e *schemas.Event) {
 }
 
 // Advance tells that everything appended up to broker time now has been read:
-// timers that are due by then are judged.
+// timers that are due by then are judged, but for ack timers; see Prove.
 func (c *Core) Advance(now int64) { c.now = max(c.now, now) }
 
 // Grace tells that the log was away until now, or this worker and perhaps the
 // gates were stopped: whoever acknowledged meanwhile has an ack timer's time to
 // get its word into the log.
-func (c *Core) Grace(now int64) { c.grace = now + c.set.AckTimer.Microseconds() }
+func (c *Core) Grace(now int64) {
+	c.grace = now + c.set.AckTimer.Microseconds()
+	c.lookAtDoubts()
+}
 
 // Now is the broker time up to which everything has been read.
 func (c *Core) Now() int64 { return c.now }

@@ -18,6 +18,30 @@
 // those are decided on that have changed, or all when a route, a session or the
 // time has; the simulation holds the one against the other.
 //
+// # Ack timers
+//
+// A log may say where it ends and yet take nothing: a leader whose replica died
+// waits for it until it is fenced. Then devices acknowledge, and the log does not
+// know. So an ack timer that has run out is in doubt, and closes its connection
+// only when it is proved that the partition takes writes:
+//
+//   - While one is in doubt, the worker appends ticks to the partition, one at a
+//     time and each two seconds after the one before was acknowledged. A tick
+//     here is a record of nobody, under the key of a user in doubt: folds and
+//     projectors ignore it, and so does an older version. A log without silent
+//     devices has none.
+//   - Two ticks in a row that were appended within a second and read back judge
+//     what ran out before the first was handed over. In between, the gates'
+//     producers have tried again: they do so twice a second.
+//   - A tick that took longer, or was refused, says the contrary: all ack timers
+//     of the partition get the time of one timer more, and it begins anew.
+//
+// A silent device is therefore closed some two seconds after its timer, four
+// where others ran out just before. What ends by its ttl waits for no proof.
+// A partition that takes writes for a moment at each tick and none in between
+// would deceive the worker; the device's next heartbeat or resume says its cursor
+// again, so this costs a connection and no push.
+//
 // # Failures
 //
 //   - One gate's partition of waybill.dispatch is slow or away: its commands

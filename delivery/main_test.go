@@ -104,10 +104,15 @@ func (w *world) run(f func(context.Context) error) (stop func()) {
 // worker starts a delivery worker on its own way to the log.
 func (w *world) worker(load func() (*snapshot.Snapshot, error)) (stop func()) {
 	w.t.Helper()
-	d, err := New(Config{
-		Log: w.faulty(), Node: "delivery-1@test", Settings: Defaults(), Session: 6 * time.Second,
-		Load: func(context.Context, string, int32) (*snapshot.Snapshot, error) { return load() },
+	return w.workerWith(Config{
+		Settings: Defaults(), Load: func(context.Context, string, int32) (*snapshot.Snapshot, error) { return load() },
 	})
+}
+
+func (w *world) workerWith(cfg Config) (stop func()) {
+	w.t.Helper()
+	cfg.Log, cfg.Node, cfg.Session = w.faulty(), "delivery-1@test", 6*time.Second
+	d, err := New(cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}

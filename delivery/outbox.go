@@ -140,6 +140,15 @@ func (o *outbox) claim(partition int32, e *schemas.Event) {
 	})
 }
 
+// tick appends a record of the key's partition, past what waits: its place among
+// the decisions means nothing.
+func (o *outbox) tick(key string, e *schemas.Event, done func(eventlog.Appended, error)) error {
+	return o.decisions.to.Append(eventlog.Record{
+		Topic: eventlog.EventsTopic, Partition: eventlog.ByKey, Key: []byte(key),
+		Value: o.encode(e.SizeVT(), e.MarshalToSizedBufferVT), Urgent: true,
+	}, done)
+}
+
 // command appends to the partition of waybill.dispatch that has the gate's
 // number.
 func (o *outbox) command(m *schemas.Command) {

@@ -29,6 +29,8 @@ type owner struct {
 	asked bool         // an answer is under way, or waits in wall
 	wall  *barrier     // the answer, until everything below it has been read
 	turn  time.Time    // when the loop came round last
+	pause time.Time    // no question before: the newest was not answered
+	proof proof        // that the partition takes writes
 	full  bool         // the partition takes no decisions
 
 	ready chan struct{} // closed: for whom nothing is to be waited for
@@ -66,6 +68,7 @@ func (w *Worker) newOwner(p *eventlog.Partition, snap *snapshot.Snapshot, log *s
 		out:   newOutbox(log, w.decisions, w.commands),
 		gates: w.gates.subscribe(),
 		ends:  make(chan barrier, 1),
+		proof: proof{ends: make(chan tickEnd, 1)},
 		ready: ready,
 	}
 }
@@ -95,6 +98,8 @@ func (o *owner) run(ctx context.Context) error {
 			o.readGates()
 		case b := <-o.ends:
 			o.wall = &b
+		case t := <-o.proof.ends:
+			o.tickEnded(t)
 		case <-o.reclaim:
 			o.reclaim, o.repair = nil, false
 			o.claim()
@@ -104,6 +109,7 @@ func (o *owner) run(ctx context.Context) error {
 		}
 		o.woken()
 		o.reach()
+		o.prove()
 		o.flush()
 		o.checkTimers(ctx)
 		o.checkClaim()
@@ -210,10 +216,11 @@ func (o *owner) checkClaim() {
 
 // checkTimers asks for the log's end when a deadline has passed by the
 // broker's clock: it is judged only when everything up to that end has been
-// read, so that this worker's own lag ends nothing.
+// read, so that this worker's own lag ends nothing. A log that is away is left
+// alone for a tick: it may say so at once.
 func (o *owner) checkTimers(ctx context.Context) {
 	now := o.clock.now()
-	if o.asked || !o.core.Deadline(now) {
+	if o.asked || time.Now().Before(o.pause) || !o.core.Deadline(now) {
 		return
 	}
 	o.asked = true
@@ -236,6 +243,8 @@ func (o *owner) reach() {
 			o.core.Grace(o.clock.now())
 		}
 		o.core.Advance(inMillis(o.wall.time))
+	default:
+		o.pause = time.Now().Add(idle)
 	}
 	o.away = o.wall.err != nil
 	o.wall, o.asked = nil, false

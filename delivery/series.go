@@ -11,7 +11,8 @@ import (
 // from the connection's base: each write names its position and the one
 // before. After a takeover, or after its gate's lease has come back, the whole
 // series is said again; the gate swallows what it has forwarded.
-// It returns when the connection's ack timer runs out; 0 = not at all.
+// It returns when the connection's ack timer runs out; 0 = not at all, or it did
+// and is in doubt.
 func (c *Core) series(u *mailbox.User, w *userWork, i int) (timer int64) {
 	d, s := &u.Devices[i], w.seriesOf(i)
 	if !d.Connected() || !c.gates.Usable(d.Conn) || w.closed[d.Conn] {
@@ -22,8 +23,12 @@ func (c *Core) series(u *mailbox.User, w *userWork, i int) (timer int64) {
 		*s = series{conn: d.Conn, prev: d.Base, at: d.Base, resumed: d.Resumed, way: c.wayTo(d.Conn.Gate)}
 	}
 	if timer = c.ackDue(u, i); timer > 0 && timer <= c.now {
-		c.close(u, w, d.Name, d.Conn, schemas.Reason_REASON_ACK_TIMEOUT)
-		return 0
+		if timer <= c.proved {
+			c.close(u, w, d.Name, d.Conn, schemas.Reason_REASON_ACK_TIMEOUT)
+			return 0
+		}
+		c.noteDoubt(w)
+		timer = 0
 	}
 	if d.Adopt != 0 && !s.adopted && !d.Resumed && c.mayWrite(w, s) {
 		s.adopted = true

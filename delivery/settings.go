@@ -6,7 +6,8 @@ import "time"
 // between workers and over time: what was decided stands in the log.
 type Settings struct {
 	// AckTimer is how long a push that was sent may wait for the cursor or for
-	// received before its connection is closed.
+	// received before its connection is closed: a few seconds later, when it is
+	// proved that the log takes acknowledgements.
 	AckTimer time.Duration
 	// Handling is how long an application may work on one push after received.
 	Handling time.Duration

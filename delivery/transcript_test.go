@@ -72,6 +72,7 @@ func (t *table) interpret(line string) (string, error) {
 		t.log.Now += d.Microseconds()
 		t.gates.Now += d.Microseconds()
 		t.core.Advance(t.log.Now)
+		t.core.Prove(t.log.Now)
 	case "drift":
 		return t.drift(rest)
 	case "takeover":

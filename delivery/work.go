@@ -21,6 +21,7 @@ type userWork struct {
 	next  int64 // no later than when time alone changes a decision; 0 = never
 
 	marked bool // it is in Core.marked
+	doubt  bool // it is in Core.doubts
 	all    bool // each push must be decided on, not only those that changed
 	closes bool // each close must be looked at
 	exact  bool // open and owed are of the pushes before the one decided on

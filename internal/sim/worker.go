@@ -124,12 +124,14 @@ func (k *worker) readGates() bool {
 }
 
 // look asks for the log's end; once that is read, time has come that far.
+// The log is never stuck here, so that proves as much.
 func (k *worker) look() {
 	if k.dead || k.core == nil {
 		return
 	}
 	if k.w.off.has(ReadBeforeJudged) {
 		k.core.Advance(k.w.clock)
+		k.core.Prove(k.w.clock)
 		k.collect()
 		return
 	}
@@ -138,6 +140,7 @@ func (k *worker) look() {
 	}
 	if k.next >= k.markEnd {
 		k.core.Advance(k.markAt)
+		k.core.Prove(k.markAt)
 		k.markAt = 0
 		k.collect()
 	}
