@@ -19,10 +19,17 @@ func (v violation) String() string {
 	if v.place.User == "" {
 		return v.what + ": " + v.say
 	}
-	return fmt.Sprintf("%s: push %v of %s %s: %s", v.what, schemas.Position(v.place.Position), v.place.User, v.device, v.say)
+	who := v.place.User
+	if v.device != "" {
+		who += "/" + v.device
+	}
+	if v.place.Position == 0 {
+		return fmt.Sprintf("%s: of %s: %s", v.what, who, v.say)
+	}
+	return fmt.Sprintf("%s: push %v of %s %s", v.what, schemas.Position(v.place.Position), who, v.say)
 }
 
-// books holds the three counts against each other.
+// audit holds the three counts against each other.
 type audit struct {
 	ledger *ledger.Ledger
 	pushes []push
