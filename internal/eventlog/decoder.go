@@ -126,6 +126,17 @@ type slab struct {
 	commands []schemas.Command
 }
 
+// wipe zeroes the place of the next message: what was decoded there was left
+// out, and decoding adds to what it finds.
+func (s *slab) wipe() {
+	switch i := len(s.entries); {
+	case s.events != nil:
+		s.events[i] = schemas.Event{}
+	case s.commands != nil:
+		s.commands[i] = schemas.Command{}
+	}
+}
+
 // slab has room for n records. With Fetch.Reuse it is the one of the batch
 // before the last: that batch is over, since the last one has been received.
 func (d *decoder) slab(n int) *slab {
@@ -177,7 +188,9 @@ func (d *decoder) record(r *kgo.Record, s *slab, b *Batch) {
 	default:
 		b.mark(st, d.serials)
 		s.entries = append(s.entries, e)
+		return
 	}
+	s.wipe()
 }
 
 // stamped is what the appender added to a message.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"google.golang.org/protobuf/proto"
 )
 
 // The same bytes again, as a broker's or a producer's restart leaves them.
@@ -73,6 +74,48 @@ func TestWhatIsLeftOut(t *testing.T) {
 	}
 	if b.Undecodable != 2 || b.Misplaced != 2 {
 		t.Errorf("%d undecodable and %d misplaced, want 2 and 2", b.Undecodable, b.Misplaced)
+	}
+}
+
+// Nothing of a record that is left out shows in the next one, whatever the
+// reason: decoding adds to what stands in the message's place.
+func TestLeftOutLeavesNothing(t *testing.T) {
+	l := startBroker(t).open(Config{})
+	a := appender(t, l, AppenderConfig{})
+	user := userOf(0)
+	full := &schemas.Event{
+		Kind: schemas.Kind_KIND_PUSHED, App: "app", User: user, Device: "only this", Time: 1, TraceId: make([]byte, 16), Node: "n",
+		Pushed: &schemas.Pushed{Name: "one", Ttl: 5, Label: "L", CollapseKey: "K"},
+	}
+	sparse := &schemas.Event{Kind: schemas.Kind_KIND_PUSHED, App: "app", User: user, Pushed: &schemas.Pushed{Name: "two"}}
+	encode := func(e *schemas.Event) []byte {
+		b, err := e.MarshalVT()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	key := schemas.Key("app", user)
+	must(t, a, Record{Topic: EventsTopic, Partition: ByKey, Key: key, Value: encode(full)})
+	first := follow(t, l, EventsTopic, 0, FromStart, nil).entries(1)
+	for _, left := range []*kgo.Record{
+		{Key: key, Value: slices.Clone(first.Entries[0].Value)},               // a repeat
+		{Key: schemas.Key("app", userOf(1)), Value: encode(full)},             // misplaced
+		{Key: key, Value: append(encode(full), 0xff, 0xff, 0xff, 0xff, 0xff)}, // undecodable at its end
+	} {
+		left.Topic = EventsTopic
+		raw(t, l, left)
+		must(t, a, Record{Topic: EventsTopic, Partition: ByKey, Key: key, Value: encode(sparse)})
+	}
+	b := follow(t, l, EventsTopic, 0, FromStart, nil).offset(7)
+	if b.Repeats != 1 || b.Misplaced != 1 || b.Undecodable != 1 || len(b.Entries) != 4 {
+		t.Fatalf("%d repeats, %d misplaced, %d undecodable, %d entries", b.Repeats, b.Misplaced, b.Undecodable, len(b.Entries))
+	}
+	for _, e := range b.Entries[1:] {
+		e.Event.Origin, e.Event.Serial = 0, 0
+		if !proto.Equal(e.Event, sparse) {
+			t.Errorf("read %v", e.Event)
+		}
 	}
 }
 
