@@ -50,15 +50,29 @@ const markVersion = 2
 // maxMetadata is what brokers take by default (offset.metadata.max.bytes).
 const maxMetadata = 4096
 
-// encode is at most maxMetadata long. If there are too many origins, those that
-// have been silent the longest are left out: a repeat of theirs, after hours,
-// would count.
-func (m mark) encode() string {
-	serials := m.state.serials
+// The members of a flush take at most membersRoom bytes of a mark before base64;
+// the rest, of 3,072, is for the origins, 24 bytes each: 41 always fit.
+// memberMost is what one takes besides its topic's name: the length of that,
+// partition, first, length of the stretch.
+const (
+	membersRoom = 2048
+	memberMost  = 2 + 5 + 9 + 9
+)
+
+// encode is at most maxMetadata long, or an error. If there are too many
+// origins, those that have been silent the longest are left out, also if that is
+// less than the hour for which they are remembered: a repeat of theirs, should
+// one come after another worker has begun from this mark, would count.
+func (m mark) encode() (string, error) {
+	serials, head := m.state.serials, m.head()
 	for {
-		b := serials.Encode(m.head())
-		if base64.RawStdEncoding.EncodedLen(len(b)) <= maxMetadata || serials.Len() == 0 {
-			return base64.RawStdEncoding.EncodeToString(b)
+		b := serials.Encode(head)
+		n := base64.RawStdEncoding.EncodedLen(len(b))
+		switch {
+		case n <= maxMetadata:
+			return base64.RawStdEncoding.EncodeToString(b), nil
+		case serials.Len() == 0:
+			return "", fmt.Errorf("encode mark: %d members take %d bytes, at most %d are allowed", len(m.members), n, maxMetadata)
 		}
 		serials = newest(serials, serials.Len()*3/4)
 	}

@@ -2,6 +2,7 @@ package hop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -11,10 +12,16 @@ import (
 )
 
 // repeats brings flushes in doubt to their end: those whose marks stand in the
-// group, though nobody has said that ClickHouse has them. All partitions of such
-// a flush are read again, also those that others own by now, and give the same
-// block under the same token. Several workers of a process that come upon one
-// flush make it once.
+// group, though nobody has said that ClickHouse has them. All partitions that
+// are in doubt are read again, also those that others own by now, and inserted
+// under the same token. Several workers of a process that come upon one flush
+// make it once.
+//
+// No member leaves a beginning with a token before ClickHouse has the flush. So
+// whoever inserts first still finds all members in doubt that have the token,
+// and inserts them all; whoever finds fewer comes later and is ignored. That a
+// member has gone on proves nothing: if the brokers refused the mark for it
+// alone, it has no token, and went on with a flush of its own.
 type repeats struct {
 	log    *eventlog.Log
 	sink   *sink
@@ -45,14 +52,15 @@ func (rs *repeats) repeat(ctx context.Context, p *eventlog.Partition, first int6
 	if !ok || own.first != first {
 		return 0, state{}, fmt.Errorf("repeat flush of %s/%d: the mark does not name its own offset %d", p.Topic(), p.Number(), first)
 	}
-	is, stored, err := rs.ended(ctx, p, m, own)
+	is, err := rs.ended(ctx, p, m, own)
 	if err != nil {
 		return 0, state{}, fmt.Errorf("repeat flush of %s/%d: %w", p.Topic(), p.Number(), err)
 	}
-	if !stored {
-		return first, m.state, nil
+	text, err := mark{state: is}.encode()
+	if err != nil {
+		return 0, state{}, err
 	}
-	if err := p.Commit(ctx, own.next, mark{state: is}.encode()); err != nil {
+	if err := p.Commit(ctx, own.next, text); err != nil {
 		return 0, state{}, err
 	}
 	return own.next, is.clone(), nil
@@ -67,13 +75,16 @@ func (m mark) of(p *eventlog.Partition) (stretch, bool) {
 	return stretch{}, false
 }
 
+// errMoved ends a worker whose mark changed after it had read it: it begins anew.
+var errMoved = errors.New("the mark has changed meanwhile")
+
 // ended returns the state at the end of the partition's own cut, once the flush
-// is in ClickHouse. Not stored: it never got there, and never will.
-func (rs *repeats) ended(ctx context.Context, p *eventlog.Partition, m mark, own stretch) (is state, stored bool, err error) {
+// is in ClickHouse.
+func (rs *repeats) ended(ctx context.Context, p *eventlog.Partition, m mark, own stretch) (state, error) {
 	r, mine := rs.begin(m.token)
 	if mine {
 		r.states, r.err = rs.run(ctx, p, m)
-		if r.err != nil || r.states == nil {
+		if r.err != nil {
 			rs.forget(m.token)
 		}
 		close(r.done)
@@ -81,13 +92,17 @@ func (rs *repeats) ended(ctx context.Context, p *eventlog.Partition, m mark, own
 	select {
 	case <-r.done:
 	case <-ctx.Done():
-		return state{}, false, context.Cause(ctx)
+		return state{}, context.Cause(ctx)
 	}
 	if r.err != nil {
-		return state{}, false, r.err
+		return state{}, r.err
 	}
-	is, stored = r.states[own.key()]
-	return is, stored, nil
+	is, ok := r.states[own.key()]
+	if !ok {
+		rs.forget(m.token)
+		return state{}, errMoved
+	}
+	return is, nil
 }
 
 // keptFlushes is far more than can be in doubt at once: whoever comes late makes
@@ -117,12 +132,10 @@ func (rs *repeats) forget(name token) {
 	delete(rs.flushes, name)
 }
 
-// run reads the cuts again and inserts them, unless a member has gone on: its
-// owner did so because the flush was there. Then only the states are wanted.
-// Without states the flush was never inserted: its marks were stored in half.
+// run reads the cuts in doubt again and inserts them.
 func (rs *repeats) run(ctx context.Context, p *eventlog.Partition, m mark) (map[partitionKey]state, error) {
-	doubtful, found, err := rs.marks(ctx, p, m)
-	if err != nil || found == halfStored {
+	doubtful, err := rs.marks(ctx, p, m)
+	if err != nil {
 		return nil, err
 	}
 	states := make(map[partitionKey]state)
@@ -136,9 +149,6 @@ func (rs *repeats) run(ctx context.Context, p *eventlog.Partition, m mark) (map[
 		f.add(&c.rows)
 		states[d.key()] = c.is
 	}
-	if found == goneOn {
-		return states, nil
-	}
 	if err := rs.sink.insert(ctx, m.token, &f, p.Alive); err != nil {
 		return nil, err
 	}
@@ -146,39 +156,27 @@ func (rs *repeats) run(ctx context.Context, p *eventlog.Partition, m mark) (map[
 	return states, nil
 }
 
-// doubt is a member that has not gone on, with the state at its beginning.
+// doubt is a member that stands at its beginning with the flush's token, and the
+// state as of there.
 type doubt struct {
 	stretch
 	state state
 }
 
-// finding is what the members' marks say together.
-type finding int
-
-const (
-	inDoubt    finding = iota
-	goneOn             // of one at least
-	halfStored         // one has never got the mark: the insert waits for all
-)
-
-// marks reads those of all members. A member that has none any more has lost
-// its topic: the others' rows are all that can be repeated.
-func (rs *repeats) marks(ctx context.Context, p *eventlog.Partition, m mark) (doubtful []doubt, found finding, err error) {
+// marks reads those of all members, and returns who is in doubt. The others have
+// gone on, have never got the mark, or have lost their topic with it: none of
+// their rows is to be repeated here.
+func (rs *repeats) marks(ctx context.Context, p *eventlog.Partition, m mark) (doubtful []doubt, err error) {
 	for _, s := range m.members {
 		first, of, err := load(ctx, p, s.topic, s.partition)
-		switch {
-		case err != nil:
-			return nil, 0, err
-		case first < 0:
-		case of.token == m.token && first == s.first:
+		if err != nil {
+			return nil, err
+		}
+		if first == s.first && of.token == m.token {
 			doubtful = append(doubtful, doubt{s, of.state})
-		case first >= s.next:
-			found = goneOn
-		case found == inDoubt:
-			found = halfStored
 		}
 	}
-	return doubtful, found, nil
+	return doubtful, nil
 }
 
 // read makes the cut again, whoever owns its partition.

@@ -1,9 +1,11 @@
 package hop
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,7 +49,9 @@ type round struct {
 	timer   *time.Timer
 	ended   bool // full is closed
 	rows    int
-	missing int // members that have neither handed in nor left
+	topics  []string // of each member
+	size    int      // of the members in a mark, at most
+	missing int      // members that have neither handed in nor left
 	handed  []member
 }
 
@@ -61,22 +65,37 @@ type member struct {
 // maxMembers bounds a flush: each member's mark names all of them.
 const maxMembers = 64
 
-// join makes the caller a member of the open round, of a new one if none is. It
+// join makes the caller, a partition of the topic, a member of the open round,
+// of a new one if none is or if the marks of that would be too long with it. It
 // must hand in or leave.
-func (rs *rounds) join() *round {
+func (rs *rounds) join(topic string) *round {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
+	if rs.open != nil && rs.open.sizeWith(topic) > membersRoom {
+		rs.open.close()
+	}
 	r := rs.open
 	if r == nil {
 		r = &round{of: rs, full: make(chan struct{}), done: make(chan struct{})}
 		rs.open = r
 		r.timer = time.AfterFunc(rs.pace(), r.end)
 	}
+	r.size, r.topics = r.sizeWith(topic), append(r.topics, topic)
 	r.missing++
 	if r.missing+len(r.handed) == maxMembers {
 		r.close()
 	}
 	return r
+}
+
+// sizeWith is what the members take of a mark, at most, with one more: sorted,
+// each topic is named once.
+func (r *round) sizeWith(topic string) int {
+	n := r.size + memberMost
+	if !slices.Contains(r.topics, topic) {
+		n += len(topic)
+	}
+	return n
 }
 
 // longestPace leaves time for the insert within the second after which a hop
@@ -179,7 +198,7 @@ func (r *round) run() {
 // store brings the cuts into ClickHouse: it stores the marks, inserts, and
 // stores the ends. A member that is lost before its mark is stored is left out.
 func (r *round) store() error {
-	members := present(r.handed)
+	members := r.members()
 	ctx, cancel := whileAny(members)
 	defer cancel()
 	f, err := mark{}, error(nil)
@@ -210,9 +229,7 @@ func (r *round) store() error {
 func storeMarks(ctx context.Context, members []member) (mark, error) {
 	f := mark{}
 	rand.Read(f.token[:])
-	for _, m := range members {
-		f.members = append(f.members, m.cut.stretch)
-	}
+	f.members = stretches(members)
 	err := commitAll(ctx, members, func(c *cut) (int64, mark) { return c.first, mark{c.was, f.token, f.members} })
 	if err != nil {
 		return mark{}, err
@@ -269,12 +286,33 @@ func withRows(members []member) (some []member) {
 	return some
 }
 
+// members are those present, by topic and partition: in the order of their rows,
+// and each topic is named once in the marks.
+func (r *round) members() []member {
+	members := present(r.handed)
+	slices.SortFunc(members, func(a, b member) int {
+		return cmp.Or(cmp.Compare(a.cut.topic, b.cut.topic), cmp.Compare(a.cut.partition, b.cut.partition))
+	})
+	return members
+}
+
+func stretches(members []member) (all []stretch) {
+	for _, m := range members {
+		all = append(all, m.cut.stretch)
+	}
+	return all
+}
+
 // commitAll stores what of says of each cut, all or nothing.
 func commitAll(ctx context.Context, members []member, of func(*cut) (int64, mark)) error {
 	commits := make([]eventlog.GroupCommit, len(members))
 	for i, m := range members {
 		offset, mark := of(m.cut)
-		commits[i] = eventlog.GroupCommit{Partition: m.p, Offset: offset, Metadata: mark.encode()}
+		text, err := mark.encode()
+		if err != nil {
+			return err
+		}
+		commits[i] = eventlog.GroupCommit{Partition: m.p, Offset: offset, Metadata: text}
 	}
 	return eventlog.CommitTogether(ctx, commits)
 }

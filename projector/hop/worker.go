@@ -77,7 +77,7 @@ func (w *worker) gather(ctx context.Context, c *cut) (*round, error) {
 			before := c.rows.len()
 			c.take(b, 0)
 			if in == nil {
-				in = w.rounds.join()
+				in = w.rounds.join(c.topic)
 				full = in.full
 			}
 			in.grow(c.rows.len() - before)
