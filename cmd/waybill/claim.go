@@ -13,8 +13,10 @@ import (
 
 // claimNumber takes a gate's number on this host: two gates of one number would
 // end each other. It is a socket in the kernel's own name space: it leaves no
-// file, and ends with the process however that ends. Gates of other hosts are
-// told apart by the log: the newer one stays.
+// file, and ends with the process however that ends. The cluster is known by the
+// list of brokers as it is spelled, in any order: a gate that spells it otherwise
+// (an address for a name, a broker more) is not seen here. Such gates, and those
+// of other hosts, are told apart by the log: the newer one stays.
 func claimNumber(brokers []string, number uint32) (io.Closer, error) {
 	brokers = slices.Sorted(slices.Values(brokers))
 	cluster := sha256.Sum256([]byte(strings.Join(brokers, ",")))

@@ -42,10 +42,13 @@ func TestOperationsPage(t *testing.T) {
 			}
 		}
 	}
-	for _, code := range []int{exitDrained, exitFailed, exitUsage, exitStuck, exitReplaced, exitForced} {
-		if _, ok := rows[fmt.Sprint(code)]; !ok || !strings.Contains(exitHelp, fmt.Sprintf("%d ", code)) {
+	for _, code := range []int{exitDrained, exitFailed, exitCrashed, exitStuck, exitReplaced, exitUsage, exitForced} {
+		if _, ok := rows[fmt.Sprint(code)]; !ok || !strings.Contains(exitHelp, fmt.Sprintf(" %d ", code)) {
 			t.Errorf("exit code %d is not in the page, or not in --help", code)
 		}
+	}
+	if left := fmt.Sprintf("`RestartPreventExitStatus=%d %d`", exitReplaced, exitUsage); !strings.Contains(string(b), left) {
+		t.Errorf("the page does not say %s: these two, and no other one, are not started again", left)
 	}
 	if c, err := parse(t, "migrate"); err != nil || !strings.Contains(rows["`migrate`"], fmt.Sprintf("(%.0f s)", c.Migrate.Wait.Seconds())) {
 		t.Errorf("the row of migrate names another --wait than %s (%v)", c.Migrate.Wait, err)

@@ -15,15 +15,16 @@ import (
 const (
 	exitDrained  = 0
 	exitFailed   = 1
-	exitUsage    = 2
+	exitCrashed  = 2 // Go's own, of a panic or a fatal error: nothing here may mean something else by it
 	exitStuck    = 3
 	exitReplaced = 4
+	exitUsage    = 64  // EX_USAGE of sysexits.h
 	exitForced   = 130 // as a shell says of a process that was interrupted
 )
 
-const exitHelp = `Exit codes: 0 drained after SIGTERM or SIGINT, or done · 1 failed, and one sentence says why · 2 wrong flags or variables · ` +
+const exitHelp = `Exit codes: 0 drained after SIGTERM or SIGINT, or done · 1 failed, and one sentence says why · 2 crashed, which is a bug: start it again · ` +
 	`3 a partition of the log was stuck: start it again · 4 a newer gate has taken the number over: do not start it again · ` +
-	`130 stopped at once by a second signal.`
+	`64 wrong flags or variables · 130 stopped at once by a second signal.`
 
 // usageError is a mistake in flags or variables.
 type usageError struct{ error }

@@ -54,6 +54,12 @@ func TestStuck(t *testing.T) {
 	waybill(t, []string{mainVariable + "=stuck"}, "delivery").ends(exitStuck)
 }
 
+// TestCrash: a panic has a code of its own, so that a supervisor that leaves
+// wrong usage alone starts the stage again.
+func TestCrash(t *testing.T) {
+	waybill(t, []string{mainVariable + "=crash"}, "delivery").ends(exitCrashed)
+}
+
 // TestWhileWaiting: a stage that still waits for its engines ends at once and
 // well.
 func TestWhileWaiting(t *testing.T) {

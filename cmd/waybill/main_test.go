@@ -29,6 +29,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "stuck":
 		onStuck(slog.New(slog.DiscardHandler))("waybill.events", 0, time.Minute)
+	case "crash":
+		panic("a bug")
 	}
 	main()
 }
