@@ -80,7 +80,7 @@ func (b *Book) Add(e Entry) error {
 func (b *Book) Missed() (names []string) {
 	for _, e := range b.Entries {
 		for _, f := range e.Figures {
-			if f.Verdict() == Missed {
+			if e.Verdict(f) == Missed {
 				names = append(names, f.Key)
 			}
 		}

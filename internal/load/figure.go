@@ -28,8 +28,17 @@ const (
 	Reported = "reported" // there is no goal
 )
 
-// Verdict says whether the goal holds. What was not measured (0) misses it.
-func (f Figure) Verdict() string {
+// Verdict says whether the figure's goal holds. An entry with errors holds none:
+// it lost pushes or was not measured as it was meant, however good it looks.
+func (e *Entry) Verdict(f Figure) string {
+	if v := f.verdict(); v == Reported || len(e.Errors) == 0 {
+		return v
+	}
+	return Missed
+}
+
+// verdict on the number alone. What was not measured (0) misses its goal.
+func (f Figure) verdict() string {
 	switch {
 	case f.Goal == Goal{}:
 		return Reported
@@ -67,10 +76,13 @@ func number(v float64) string {
 }
 
 // row of the page's first table; was is the first figure that was measured.
-func (f Figure) row(entry, was string) string {
-	verdict := f.Verdict()
+func (e *Entry) row(f Figure, was string) string {
+	verdict := e.Verdict(f)
 	if verdict == Missed {
 		verdict = "**missed**"
+	}
+	if len(e.Errors) > 0 {
+		verdict += ", see *Errors*"
 	}
 	if was == "" {
 		was = "–"
@@ -79,7 +91,7 @@ func (f Figure) row(entry, was string) string {
 	if f.Value > 0 {
 		value = number(f.Value)
 	}
-	return fmt.Sprintf("| %s: %s | %s | %s | %s | %s | %s |\n", entry, f.Name, f.Unit, f.Goal.text(), was, value, verdict)
+	return fmt.Sprintf("| %s: %s | %s | %s | %s | %s | %s |\n", e.Name, f.Name, f.Unit, f.Goal.text(), was, value, verdict)
 }
 
 // columns of that table.

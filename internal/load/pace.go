@@ -15,8 +15,9 @@ const (
 )
 
 // pace says when calls are due: the time that each was meant for, never the
-// time at which somebody got round to it. It closes due at the end. It sleeps in the kernel, because the
-// runtime's timers are a millisecond coarse while a process idles.
+// time at which somebody got round to it. It closes due at the end. It sleeps in
+// the kernel, because the runtime's timers are a millisecond coarse while a
+// process idles.
 func pace(ctx context.Context, every time.Duration, due chan<- int64) {
 	defer close(due)
 	runtime.LockOSThread()

@@ -84,13 +84,17 @@ func (b *Book) writeGoals(w *strings.Builder) {
 	w.WriteString(figureHead())
 	for _, e := range b.Entries {
 		for _, f := range e.Figures {
-			w.WriteString(f.row(e.Name, b.first[f.Key]))
+			w.WriteString(e.row(f, b.first[f.Key]))
 		}
 	}
-	if missed := b.Missed(); len(missed) > 0 {
+	missed := b.Missed()
+	switch whole := !slices.ContainsFunc(b.Entries, func(e Entry) bool { return len(e.Errors) > 0 }); {
+	case len(missed) > 0:
 		fmt.Fprintf(w, "\n**Missed: %s.**\n", strings.Join(missed, ", "))
-	} else {
+	case whole:
 		w.WriteString("\nEvery goal holds.\n")
+	default:
+		w.WriteString("\nEvery goal holds, **but not every run is whole**: see *Errors*.\n")
 	}
 }
 

@@ -65,7 +65,7 @@ func (s *Suite) runCase(ctx context.Context, c Case) Entry {
 	e.Took = time.Since(e.When).Seconds()
 	e.Figures = c.figures(&e)
 	for _, f := range e.Figures {
-		s.Say(fmt.Sprintf("  %s: %s %s (goal %s): %s", f.Name, number(f.Value), f.Unit, f.Goal.text(), f.Verdict()))
+		s.Say(fmt.Sprintf("  %s: %s %s (goal %s): %s", f.Name, number(f.Value), f.Unit, f.Goal.text(), e.Verdict(f)))
 	}
 	for _, text := range e.Errors {
 		s.Say("  ERROR " + text)

@@ -64,7 +64,7 @@ func TestSuiteKeepsGoing(t *testing.T) {
 		t.Errorf("uplinks came to %+v", e)
 	}
 	text := again.Page()
-	for _, want := range []string{"| 1/s | ≥ 20,000 | 1,234 at first |", "not in this test", "`make bench ONLY=…`", "| not measured | reported |"} {
+	for _, want := range []string{"| 1/s | ≥ 20,000 | 1,234 at first |", "not in this test", "`make bench ONLY=…`", "| not measured | reported, see *Errors* |"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
 		}
@@ -85,8 +85,8 @@ func TestSuiteNamesItsCases(t *testing.T) {
 			if seen[f.Key] || !strings.HasPrefix(f.Key, c.Key+".") {
 				t.Errorf("figure %q of case %q is not by itself", f.Key, c.Key)
 			}
-			if seen[f.Key] = true; f.Goal != (Goal{}) && f.Verdict() != Missed {
-				t.Errorf("figure %q was not measured, and its goal %s", f.Key, f.Verdict())
+			if seen[f.Key] = true; f.Goal != (Goal{}) && f.verdict() != Missed {
+				t.Errorf("figure %q was not measured, and its goal %s", f.Key, f.verdict())
 			}
 		}
 	}
@@ -119,16 +119,40 @@ func TestBookReplacesAnEntry(t *testing.T) {
 }
 
 func TestVerdict(t *testing.T) {
+	lost := []string{"3 pushes were accepted and did not arrive"}
 	for _, c := range []struct {
-		value float64
-		goal  Goal
-		want  string
+		value  float64
+		goal   Goal
+		errors []string
+		want   string
 	}{
-		{5, Goal{AtLeast: 5}, Holds}, {4.9, Goal{AtLeast: 5}, Missed}, {5, Goal{AtMost: 5}, Holds},
-		{5.1, Goal{AtMost: 5}, Missed}, {0, Goal{AtMost: 5}, Missed}, {0, Goal{}, Reported},
+		{5, Goal{AtLeast: 5}, nil, Holds}, {4.9, Goal{AtLeast: 5}, nil, Missed}, {5, Goal{AtMost: 5}, nil, Holds},
+		{5.1, Goal{AtMost: 5}, nil, Missed}, {0, Goal{AtMost: 5}, nil, Missed}, {0, Goal{}, nil, Reported},
+		{5, Goal{AtLeast: 5}, lost, Missed}, {5, Goal{AtMost: 5}, lost, Missed}, {5, Goal{}, lost, Reported},
 	} {
-		if got := (Figure{Value: c.value, Goal: c.goal}).Verdict(); got != c.want {
-			t.Errorf("%v against %+v: %s, want %s", c.value, c.goal, got, c.want)
+		e := Entry{Result: Result{Errors: c.errors}}
+		if got := e.Verdict(Figure{Value: c.value, Goal: c.goal}); got != c.want {
+			t.Errorf("%v against %+v with the errors %q: %s, want %s", c.value, c.goal, c.errors, got, c.want)
+		}
+	}
+}
+
+// TestPageOfARunThatIsNotWhole: a good figure beside a lost push is no success.
+func TestPageOfARunThatIsNotWhole(t *testing.T) {
+	for _, c := range []struct {
+		goal Goal
+		want []string
+	}{
+		{Goal{AtLeast: 35_000}, []string{"| 40,000 | **missed**, see *Errors* |", "**Missed: x.rate.**"}},
+		{Goal{}, []string{"| 40,000 | reported, see *Errors* |", "**but not every run is whole**"}},
+	} {
+		e := Entry{Result: Result{Errors: []string{"3 pushes are missing"}}}
+		e.Figures = []Figure{{Key: "x.rate", Value: 40_000, Goal: c.goal}}
+		text := (&Book{Entries: []Entry{e}}).Page()
+		for _, want := range c.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("goal %+v: the page lacks %q:\n%s", c.goal, want, text)
+			}
 		}
 	}
 }
