@@ -18,7 +18,7 @@ import (
 
 // brokerEnv tells the test binary that it is the gate of TestStoppedGate: the
 // broker's address.
-const brokerEnv = "WAYBILL_GATE_BROKER"
+const brokerEnv = "WAYBILL_TEST_BROKER"
 
 // TestGateOfAnotherProcess is no test: it is a gate that can be stopped.
 func TestGateOfAnotherProcess(t *testing.T) {

@@ -23,7 +23,7 @@ func otherVariables() []string {
 		"WAYBILL_CACHE", "WAYBILL_PG_BIN", "WAYBILL_CLICKHOUSE_PASSWORD", // of embedded engines
 		"WAYBILL_ENGINE_CHILD", "WAYBILL_ENGINE_LOCKED", "WAYBILL_ENGINE_TEST_PARENT", // from an engine's parent to its child
 		"WAYBILL_HOST", "WAYBILL_DB_PASSWORD", // of compose.yaml
-		"WAYBILL_ENGINES", "WAYBILL_CLUSTER_HOLDER", "WAYBILL_GATE_DEVICES", "WAYBILL_GATE_BROKER", // tests: which engines, their keeper, how many devices, on which broker
+		"WAYBILL_ENGINES", "WAYBILL_CLUSTER_HOLDER", "WAYBILL_GATE_DEVICES", // tests: which engines, their keeper, how many devices
 		"WAYBILL_SEED", "WAYBILL_SCHEDULES", "WAYBILL_FAULT_SCHEDULES", "WAYBILL_SHOW", "WAYBILL_WITHOUT", // simulation and long tests
 	}
 }
