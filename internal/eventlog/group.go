@@ -57,7 +57,8 @@ func (c *GroupConfig) setDefaults() {
 // (docs/decisions/0003).
 type group struct {
 	cfg    GroupConfig
-	client *kgo.Client
+	client *kgo.Client // set when ready is closed: the client assigns before it is returned
+	ready  chan struct{}
 	reader *reader
 	ctx    context.Context // of Join, without its end
 
@@ -90,11 +91,12 @@ func (l *Log) Join(ctx context.Context, cfg GroupConfig) error {
 	if err != nil {
 		return fmt.Errorf("join %s: %w", cfg.Group, err)
 	}
-	g := &group{cfg: cfg, reader: r, ctx: context.WithoutCancel(ctx), tenures: make(map[place]*tenure)}
+	g := &group{cfg: cfg, ready: make(chan struct{}), reader: r, ctx: context.WithoutCancel(ctx), tenures: make(map[place]*tenure)}
 	if g.client, err = kgo.NewClient(l.options(g.options()...)...); err != nil {
 		r.close()
 		return fmt.Errorf("join %s: %w", cfg.Group, err)
 	}
+	close(g.ready)
 	if cfg.Standing != nil {
 		cfg.Standing.group.Store(g)
 		defer cfg.Standing.group.Store(nil)
@@ -188,6 +190,7 @@ func (g *group) begin(at place) {
 	g.tenures[at] = t
 	go func() {
 		defer close(t.done)
+		<-g.ready
 		if before != nil {
 			<-before.done
 		}
