@@ -11,8 +11,8 @@ import (
 // handed to Join; its methods are for any goroutine.
 type Standing struct{ group atomic.Pointer[group] }
 
-// ErrNotJoined: the group has not said yet which partitions this member has, or
-// went on without it.
+// ErrNotJoined says that the group has not told yet which partitions this member
+// has, or went on without it.
 var ErrNotJoined = errors.New("has not joined its group")
 
 // Err is nil while the member does its work, else what it is about.

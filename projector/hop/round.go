@@ -201,11 +201,12 @@ func (r *round) store() error {
 	members := r.members()
 	ctx, cancel := whileAny(members)
 	defer cancel()
-	f, err := mark{}, error(nil)
+	var f mark
 	for f.token == (token{}) {
 		if members = present(members); len(members) == 0 {
 			return eventlog.ErrLost
 		}
+		var err error
 		if f, err = storeMarks(ctx, withRows(members)); err != nil && !lostOne(err, members) {
 			return err
 		}
