@@ -78,9 +78,9 @@ func (a *audit) outcomes(at ledger.Place, x *ledger.Push) {
 }
 
 // mayEnd says how a push may end whose time has not come: it arrived, or came
-// before under the same name, or five connections broke on it.
+// before under the same name. None is poison: no application chokes here.
 func mayEnd(end ledger.Ending) bool {
-	return end.Class == schemas.Class_CLASS_DELIVERED || end.Reason == schemas.Reason_REASON_DUPLICATE || end.Reason == schemas.Reason_REASON_POISON
+	return end.Class == schemas.Class_CLASS_DELIVERED || end.Reason == schemas.Reason_REASON_DUPLICATE
 }
 
 // accepted: what the office was told of is in the log, once but for repeats that

@@ -59,7 +59,7 @@ func TestAudit(t *testing.T) {
 		"two outcomes":           {func(x *theirs) { x.push.Whole = append(x.push.Whole, acked) }, []string{"outcomes as a whole"}},
 		"two for a device":       {func(x *theirs) { x.push.Devices["phone"] = []ledger.Ending{acked, acked} }, []string{"outcomes for a device"}},
 		"ended early":            {func(x *theirs) { x.push.Whole[0] = expired }, []string{"ended early", "handed and not delivered"}},
-		"poison may end early":   {func(x *theirs) { x.push.Whole[0], x.push.Devices["phone"][0] = poisoned, poisoned }, nil},
+		"nothing is poison":      {func(x *theirs) { x.push.Whole[0], x.push.Devices["phone"][0] = poisoned, poisoned }, []string{"ended early"}},
 		"outcome of nothing":     {func(x *theirs) { x.push.Pushed = 0 }, []string{"no push"}},
 		"accepted, not there":    {func(x *theirs) { x.office.Name = "office-2" }, []string{"accepted and lost"}},
 		"not accepted":           {func(x *theirs) { x.office.Name, x.office.accepted = "office-2", time.Time{} }, nil},

@@ -65,6 +65,9 @@ func (r *run) finish(ctx context.Context, err error) {
 		x.phone(p, handed)
 	}
 	x.handed = len(handed)
+	for _, say := range x.Alone {
+		x.wrong("ended alone", "%s", say)
+	}
 	if err != nil {
 		x.wrong("the run", "did not come to its end: %v", err)
 	}

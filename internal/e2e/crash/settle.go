@@ -87,5 +87,10 @@ func (r *run) check(ctx context.Context) error {
 	if err := r.checkReplay(ctx); err != nil {
 		r.result.wrong("the replay", "%v", err)
 	}
+	// Again, since the projectors were ended and started: they may have been in
+	// the middle of a flush.
+	if err := r.checkFunnel(ctx, r.ledger); err != nil {
+		r.result.wrong("the funnel after the replay", "%v", err)
+	}
 	return ctx.Err()
 }
