@@ -162,7 +162,11 @@ func (a *Appender) append(r *Record, done func(Appended, error)) (refusal, error
 		a.recycle(q)
 		return reason, err
 	}
-	if a.flight != nil && a.flight.accept() || a.flight == nil && r.Urgent {
+	now := r.Urgent
+	if a.flight != nil {
+		now = a.flight.accept()
+	}
+	if now {
 		a.urge(known)
 	}
 	return "", nil

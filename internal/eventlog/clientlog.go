@@ -17,7 +17,7 @@ type clientLog struct {
 	log *slog.Logger
 
 	mu   sync.Mutex
-	said map[string]time.Time // by message and broker
+	said map[string]time.Time // by message and broker or group
 }
 
 func newClientLog(log *slog.Logger) *clientLog {
@@ -33,27 +33,30 @@ func (c *clientLog) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	if level == kgo.LogLevelError {
 		at = slog.LevelError
 	}
-	if c.repeats(msg, keyvals) {
+	if c.repeats(msg + addrOf(keyvals)) {
 		at = slog.LevelDebug
 	}
 	c.log.Log(context.Background(), at, "kafka client", append([]any{"what", msg}, keyvals...)...)
 }
 
-// repeats says whether the same was said of the same broker a moment ago.
-func (c *clientLog) repeats(msg string, keyvals []any) bool {
-	key := msg
+// addrOf is the broker that a line is about; empty when it is about none.
+func addrOf(keyvals []any) string {
 	for i := 0; i+1 < len(keyvals); i += 2 {
 		if keyvals[i] == "addr" {
-			if addr, ok := keyvals[i+1].(string); ok {
-				key += addr
-			}
+			addr, _ := keyvals[i+1].(string)
+			return addr
 		}
 	}
+	return ""
+}
+
+// repeats says whether the same was said a moment ago.
+func (c *clientLog) repeats(what string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Since(c.said[key]) < repeatAfter {
+	if time.Since(c.said[what]) < repeatAfter {
 		return true
 	}
-	c.said[key] = time.Now()
+	c.said[what] = time.Now()
 	return false
 }

@@ -62,23 +62,19 @@ func (d *decoder) run() {
 	}
 }
 
-// yield hands over what was fetched; false when the context has ended.
+// yield hands a batch over; false when the context has ended.
 func (d *decoder) yield(got []fetched) bool {
 	for _, f := range got {
 		if d.p.r.log.cfg.Faults.pass(d.p.ctx, d.p.topic, d.p.number, f.came) != nil {
 			return false
 		}
-		for records := f.records; len(records) > 0; {
-			n := min(len(records), maxBatch)
-			b := d.decode(records[:n])
-			records = records[n:]
-			d.p.r.log.metrics.batch(d.p.topic, &b)
-			if !d.send(b) {
-				return false
-			}
-			d.p.next.Store(b.Next)
-		}
 	}
+	b := d.decode(got)
+	d.p.r.log.metrics.batch(d.p.topic, &b)
+	if !d.send(b) {
+		return false
+	}
+	d.p.next.Store(b.Next)
 	return true
 }
 
@@ -106,12 +102,16 @@ func (d *decoder) send(b Batch) bool {
 }
 
 // decode makes one batch and gives the client its records back.
-func (d *decoder) decode(records []*kgo.Record) Batch {
-	s := d.slab(len(records))
+func (d *decoder) decode(got []fetched) Batch {
+	s := d.slab(count(got))
 	b := Batch{}
-	for _, r := range records {
-		d.record(r, s, &b)
-		r.Recycle() // what the entry refers to is not the record's
+	n := 0
+	for _, f := range got {
+		for _, r := range f.records {
+			d.record(r, s, n, &b)
+			r.Recycle() // what the entry refers to is not the record's
+			n++
+		}
 	}
 	b.Entries = s.entries
 	b.Time = d.serials.Time()
@@ -119,22 +119,21 @@ func (d *decoder) decode(records []*kgo.Record) Batch {
 	return b
 }
 
-// slab is the memory of one batch: its events or commands lie in one piece.
+// count the records.
+func count(got []fetched) (n int) {
+	for _, f := range got {
+		n += len(f.records)
+	}
+	return n
+}
+
+// slab is the memory of one batch: its events or commands lie in one piece. Each
+// record has a message of its own, also one that is left out: decoding adds to
+// what it finds.
 type slab struct {
 	entries  []Entry
 	events   []schemas.Event
 	commands []schemas.Command
-}
-
-// wipe zeroes the place of the next message: what was decoded there was left
-// out, and decoding adds to what it finds.
-func (s *slab) wipe() {
-	switch i := len(s.entries); {
-	case s.events != nil:
-		s.events[i] = schemas.Event{}
-	case s.commands != nil:
-		s.commands[i] = schemas.Command{}
-	}
 }
 
 // slab has room for n records. With Fetch.Reuse it is the one of the batch
@@ -164,8 +163,8 @@ func zeroed[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// record adds one record to the batch, or counts why not.
-func (d *decoder) record(r *kgo.Record, s *slab, b *Batch) {
+// record adds the nth record to the batch, or counts why not.
+func (d *decoder) record(r *kgo.Record, s *slab, n int, b *Batch) {
 	b.Next = r.Offset + 1
 	e := Entry{
 		Position: schemas.At(d.epoch, r.Offset),
@@ -174,7 +173,7 @@ func (d *decoder) record(r *kgo.Record, s *slab, b *Batch) {
 		Key:      r.Key,
 		Value:    r.Value,
 	}
-	st, err := d.message(r, &e, s)
+	st, err := d.message(r, &e, s, n)
 	switch {
 	case err != nil:
 		b.Undecodable++
@@ -188,29 +187,26 @@ func (d *decoder) record(r *kgo.Record, s *slab, b *Batch) {
 	default:
 		b.mark(st, d.serials)
 		s.entries = append(s.entries, e)
-		return
 	}
-	s.wipe()
 }
 
 // stamped is what the appender added to a message.
 type stamped struct{ origin, serial uint64 }
 
 // message decodes what the topic holds. The result shares the record's memory.
-func (d *decoder) message(r *kgo.Record, e *Entry, s *slab) (stamped, error) {
-	i := len(s.entries)
+func (d *decoder) message(r *kgo.Record, e *Entry, s *slab, n int) (stamped, error) {
 	switch d.content {
 	case commandContent:
-		e.Command = &s.commands[i]
+		e.Command = &s.commands[n]
 		err := unmarshal(e.Command, r.Value)
 		return stamped{e.Command.Origin, e.Command.Serial}, err
 	case eventContent:
-		e.Event = &s.events[i]
+		e.Event = &s.events[n]
 		err := unmarshal(e.Event, r.Value)
 		return stamped{e.Event.Origin, e.Event.Serial}, err
 	case uplinkContent:
 		e.Headers = headers(r)
-		e.Event = &s.events[i]
+		e.Event = &s.events[n]
 		err := unmarshal(e.Event, headerValue(e.Headers))
 		return stamped{e.Event.Origin, e.Event.Serial}, err
 	}

@@ -151,6 +151,9 @@ func (g *group) run(ctx context.Context) {
 	g.reader.close()
 }
 
+// groupTrouble is said once in a while: the client tries again at once.
+const groupTrouble = "the group has trouble"
+
 // watch reads the membership's errors; it has no records.
 func (g *group) watch(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -159,8 +162,8 @@ func (g *group) watch(ctx context.Context) {
 			return
 		}
 		fetches.EachError(func(_ string, _ int32, err error) {
-			if ctx.Err() == nil && !g.reader.log.clientLog.repeats(g.cfg.Group+err.Error(), nil) {
-				g.reader.log.cfg.Log.Warn("the group has trouble", "group", g.cfg.Group, "err", err)
+			if ctx.Err() == nil && !g.reader.log.clientLog.repeats(groupTrouble+g.cfg.Group) {
+				g.reader.log.cfg.Log.Warn(groupTrouble, "group", g.cfg.Group, "err", err)
 			}
 		})
 	}

@@ -161,8 +161,8 @@ func (p *Partition) End(ctx context.Context) (int64, error) {
 	return at.end, nil
 }
 
-// A partition's queue holds at most so many records and bytes, and what one more fetch
-// brings; then only this partition is paused until half of them are taken.
+// A partition's queue holds at most so many records and bytes, and what one more
+// fetch brings; then only this partition is paused until half of them are taken.
 const (
 	pauseAt    = 20_000
 	resumeAt   = pauseAt / 2
@@ -194,18 +194,17 @@ func (p *Partition) signal() {
 	}
 }
 
-// take empties the queue's head, up to about most records. The decoder calls it.
+// take empties the queue's head, up to most records. The decoder calls it.
 func (p *Partition) take(most int) (got []fetched, reset bool) {
 	p.mu.Lock()
-	n, records := 0, 0
-	for n < len(p.queue) && records < most {
-		records += len(p.queue[n].records)
-		p.weight -= p.queue[n].bytes
-		n++
+	for len(p.queue) > 0 && most > 0 {
+		f := p.cut(most)
+		most -= len(f.records)
+		p.queued -= len(f.records)
+		p.weight -= f.bytes
+		got = append(got, f)
 	}
-	got, p.queue = p.queue[:n:n], p.queue[n:]
-	p.queued -= records
-	reset = p.reset && len(p.queue) == 0 && n == 0
+	reset = p.reset && len(p.queue) == 0 && len(got) == 0
 	p.reset = p.reset && !reset
 	resume := p.paused && p.queued <= resumeAt && p.weight <= pauseBytes/2
 	p.paused = p.paused && !resume
@@ -214,6 +213,20 @@ func (p *Partition) take(most int) (got []fetched, reset bool) {
 		p.r.resume(p)
 	}
 	return got, reset
+}
+
+// cut takes what was fetched first out of the queue, or its first records when
+// they are more than most. The caller holds the lock.
+func (p *Partition) cut(most int) fetched {
+	f := p.queue[0]
+	if len(f.records) <= most {
+		p.queue[0] = fetched{} // for the garbage collector
+		p.queue = p.queue[1:]
+		return f
+	}
+	head := fetched{f.records[:most], f.came, weight(f.records[:most])}
+	p.queue[0] = fetched{f.records[most:], f.came, f.bytes - head.bytes}
+	return head
 }
 
 // lost tells the decoder that the offset is not in the log any more.

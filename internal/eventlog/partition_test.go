@@ -52,8 +52,22 @@ func TestHeavyQueueIsPaused(t *testing.T) {
 	if !paused() {
 		t.Fatal("not paused")
 	}
-	if p.take(1); paused() {
+	if p.take(16); paused() {
 		t.Error("still paused though nearly empty")
+	}
+}
+
+// A batch is of several fetches, and of a part of one.
+func TestTakeCutsWhatWasFetched(t *testing.T) {
+	p := unfetched(t, Config{})
+	for _, n := range []int{2, 3, 9} {
+		p.offer(fetched{records: records(n, 10)}, 0)
+	}
+	for step, want := range []struct{ pieces, records, weight int }{{3, 6, 80}, {1, 6, 20}, {1, 2, 0}, {0, 0, 0}} {
+		got, _ := p.take(6)
+		if n := count(got); len(got) != want.pieces || n != want.records || p.weight != want.weight || p.queued != want.weight/10 {
+			t.Errorf("step %d: %d records in %d pieces; %d left, %d bytes", step+1, n, len(got), p.queued, p.weight)
+		}
 	}
 }
 
@@ -97,13 +111,13 @@ func TestLostOffsetComesLast(t *testing.T) {
 	p := unfetched(t, Config{})
 	p.offer(fetched{records: records(3, 0)}, 0)
 	p.lost()
-	if got, reset := p.take(1); len(got) != 1 || reset {
+	if got, reset := p.take(3); len(got) != 1 || reset {
 		t.Fatalf("took %d fetches, reset %v", len(got), reset)
 	}
-	if got, reset := p.take(1); len(got) != 0 || !reset {
+	if got, reset := p.take(3); len(got) != 0 || !reset {
 		t.Fatalf("took %d fetches, reset %v", len(got), reset)
 	}
-	if _, reset := p.take(1); reset {
+	if _, reset := p.take(3); reset {
 		t.Error("reset a second time")
 	}
 }

@@ -25,8 +25,8 @@ type Fetch struct {
 	MaxBytes int32
 	// Reuse overwrites the Entries of a batch, with their events and commands,
 	// once the next batch of the partition has been received. Bodies, keys and
-	// texts stay: they are copies of what was fetched. It saves a reader most of
-	// its garbage.
+	// texts stay: they lie in what was fetched, which nobody uses again. It saves
+	// a reader most of its garbage.
 	Reuse bool
 }
 
