@@ -1,10 +1,8 @@
 package load
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -83,20 +81,15 @@ func goMemory(ctx context.Context, private string) (int64, error) {
 }
 
 func collect(ctx context.Context, private string) (int64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+private+"/debug/pprof/heap?gc=1&debug=1", http.NoBody)
+	b, err := fetch(ctx, "http://"+private+"/debug/pprof/heap?gc=1&debug=1")
 	if err != nil {
-		return 0, fmt.Errorf("make the call: %w", err)
+		return 0, err
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, fmt.Errorf("ask for memory: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
 	var sum int64
-	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+	for line := range strings.Lines(string(b)) {
 		for _, name := range []string{"# HeapInuse = ", "# Stack = "} {
-			if v, ok := strings.CutPrefix(lines.Text(), name); ok {
-				v, _, _ = strings.Cut(v, " ")
+			if v, ok := strings.CutPrefix(line, name); ok {
+				v, _, _ = strings.Cut(strings.TrimSpace(v), " ")
 				n, _ := strconv.ParseInt(v, 10, 64)
 				sum += n
 			}
@@ -136,7 +129,7 @@ func runIdle(ctx context.Context, s *Suite, e *Entry) (err error) {
 }
 
 func idleFigures(e *Entry) []Figure {
-	i := Idle{From: idleFrom, To: idleTo}
+	var i Idle
 	if e.Idle != nil {
 		i = *e.Idle
 	}

@@ -3,8 +3,6 @@ package load
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -119,19 +117,9 @@ func summarize(samples []stackSample, perPush float64) Profile {
 
 // takeProfile samples a process for so long.
 func takeProfile(ctx context.Context, private string, d time.Duration) ([]stackSample, error) {
-	u := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", private, max(int(d.Seconds()), 1))
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, http.NoBody)
-	if err != nil {
-		return nil, fmt.Errorf("make the call: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
+	b, err := fetch(ctx, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", private, max(int(d.Seconds()), 1)))
 	if err != nil {
 		return nil, fmt.Errorf("take a profile: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("take a profile: %s: %w", resp.Status, err)
 	}
 	return parseProfile(b)
 }

@@ -1,10 +1,7 @@
 package load
 
 import (
-	"bufio"
 	"context"
-	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 )
@@ -15,19 +12,13 @@ type series map[string]float64
 
 // scrape reads /metrics of a private port.
 func scrape(ctx context.Context, private string) (series, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+private+"/metrics", http.NoBody)
+	b, err := fetch(ctx, "http://"+private+"/metrics")
 	if err != nil {
-		return nil, fmt.Errorf("make the call: %w", err)
+		return nil, err
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("ask for metrics: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
 	m := series{}
-	lines := bufio.NewScanner(resp.Body)
-	for lines.Scan() {
-		name, value, ok := cutLast(lines.Text())
+	for line := range strings.Lines(string(b)) {
+		name, value, ok := cutLast(strings.TrimSuffix(line, "\n"))
 		if !ok || strings.HasPrefix(name, "#") {
 			continue
 		}
@@ -35,7 +26,7 @@ func scrape(ctx context.Context, private string) (series, error) {
 			m[name] = v
 		}
 	}
-	return m, lines.Err()
+	return m, nil
 }
 
 func cutLast(line string) (name, value string, ok bool) {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -111,7 +110,7 @@ func StartReady(ctx context.Context, private string, command ...string) (*Child,
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	for {
-		err := isReady(ctx, private)
+		_, err := fetch(ctx, "http://"+private+"/readyz")
 		if err == nil {
 			return c, nil
 		}
@@ -123,22 +122,6 @@ func StartReady(ctx context.Context, private string, command ...string) (*Child,
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-}
-
-func isReady(ctx context.Context, private string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+private+"/readyz", http.NoBody)
-	if err != nil {
-		return fmt.Errorf("make the call: %w", err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("ask whether it is ready: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if text, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)); resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s", bytes.TrimSpace(text))
-	}
-	return nil
 }
 
 // RunChild runs a command to its end.
