@@ -26,7 +26,7 @@ type splitting struct {
 	kafka   string
 	engines []string // flags with the addresses of the engines
 	pids    []int
-	stops   []func() error
+	end     load.Ending
 }
 
 func newSplitting() (*splitting, error) {
@@ -34,24 +34,14 @@ func newSplitting() (*splitting, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a directory: %w", err)
 	}
-	return &splitting{dir: dir, stops: []func() error{func() error { return os.RemoveAll(dir) }}}, nil
+	s := &splitting{dir: dir}
+	s.end.Add(func() error { return os.RemoveAll(dir) })
+	return s, nil
 }
 
-// stop ends everything, the newest first, and says what went wrong first.
-func (s *splitting) stop() (err error) {
-	for _, stop := range slices.Backward(s.stops) {
-		if failed := stop(); err == nil {
-			err = failed
-		}
-	}
-	return err
-}
-
-func (s *splitting) because(err error) error {
-	if stopped := s.stop(); stopped != nil {
-		return fmt.Errorf("%w (and to end it: %w)", err, stopped)
-	}
-	return err
+func (s *splitting) started(child *load.Child) {
+	s.pids = append(s.pids, child.PID())
+	s.end.Add(child.Stop)
 }
 
 // engine starts one and returns its address.
@@ -64,7 +54,7 @@ func (s *splitting) engine(ctx context.Context, kind, dir string) (string, error
 	if err != nil {
 		return "", err
 	}
-	s.pids, s.stops = append(s.pids, child.PID()), append(s.stops, child.Stop)
+	s.started(child)
 	s.engines = append(s.engines, "--"+kind, line)
 	return line, nil
 }
@@ -112,7 +102,7 @@ func (s *splitting) stage(ctx context.Context, arguments ...string) (string, err
 	if err != nil {
 		return "", err
 	}
-	s.pids, s.stops = append(s.pids, child.PID()), append(s.stops, child.Stop)
+	s.started(child)
 	return at[0], nil
 }
 
@@ -133,10 +123,10 @@ func spawnSplit(ctx context.Context, o load.SplitOptions) (t load.Target, stop f
 		t, err = s.stages(ctx, o.NoProjectors)
 	}
 	if err != nil {
-		return t, nil, s.because(err)
+		return t, nil, s.end.Because(err)
 	}
 	t.PIDs = s.pids
-	return t, s.stop, nil
+	return t, s.end.Run, nil
 }
 
 // stages starts readers before writers.
@@ -200,8 +190,8 @@ func spawnProjector(ctx context.Context, o load.ProjectorOptions) (t load.Target
 		t.Metrics, err = s.stage(ctx, "projector", "--only", o.Only)
 	}
 	if err != nil {
-		return t, nil, s.because(err)
+		return t, nil, s.end.Because(err)
 	}
 	t.PIDs = s.pids
-	return t, s.stop, nil
+	return t, s.end.Run, nil
 }

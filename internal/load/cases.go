@@ -16,12 +16,13 @@ type Case struct {
 
 // loaded is a case whose load runs on a Waybill of a certain kind.
 type loaded struct {
-	start func(context.Context, *Suite) (Target, func() error, error) // nil = waybill dev
-	set   func(*Config)
+	start start                                        // nil = waybill dev
+	set   func(*Config)                                // nil = the defaults
 	do    func(*Session, context.Context) (Run, error) // nil = pushes
 }
 
-// Goals are those of the project's fourth issue; what has none is reported.
+// rate is what a loop comes to, and what a message of it costs. Without a goal
+// (0) it is reported.
 func rate(key string, atLeast float64) func(*Entry) []Figure {
 	return func(e *Entry) []Figure {
 		return []Figure{{key + ".rate", "messages", "1/s", e.Median.Rate, Goal{AtLeast: atLeast}}, cost(key, e)}
@@ -91,6 +92,9 @@ func paced(rate int) func(*Config) {
 	return func(c *Config) { c.Batch, c.Rate = 1, rate }
 }
 
+// streamed is the closed loop that costs the least, without a probe.
+func streamed(c *Config) { c.Stream = true }
+
 // storm: descriptors allow 10,000 devices on each side.
 func storm(c *Config) { c.Devices = 10_000 }
 
@@ -115,58 +119,45 @@ func split(ctx context.Context, s *Suite) (Target, func() error, error) {
 }
 
 // onKafka is dev with another broker than its own, whose CPU counts too.
-func onKafka(nodes int) func(context.Context, *Suite) (Target, func() error, error) {
+func onKafka(nodes int) start {
 	return func(ctx context.Context, s *Suite) (Target, func() error, error) {
-		var end ending
+		var end Ending
 		brokers, pid, stop, err := s.Start.Kafka(ctx, nodes)
 		if err != nil {
 			return Target{}, nil, err
 		}
-		end.add(stop)
+		end.Add(stop)
 		t, stop, err := s.Start.Dev(ctx, DevOptions{Kafka: brokers})
 		if err != nil {
-			return t, nil, end.because(err)
+			return t, nil, end.Because(err)
 		}
-		end.add(stop)
+		end.Add(stop)
 		t.PIDs = append(t.PIDs, pid)
-		return t, end.run, nil
+		return t, end.Run, nil
 	}
 }
 
 // run measures the yardstick, then the case.
-func (l loaded) run(ctx context.Context, s *Suite, e *Entry) (err error) {
+func (l loaded) run(ctx context.Context, s *Suite, e *Entry) error {
 	echo, err := s.echo(ctx)
 	if err != nil {
 		return err
 	}
-	start := l.start
-	if start == nil {
-		start = dev
+	from, do := l.start, l.do
+	if from == nil {
+		from = dev
 	}
-	target, stop, err := start(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer func() { err = joinStop(err, stop) }()
-	cfg := s.config(target)
-	if l.set != nil {
-		l.set(&cfg)
-	}
-	session, err := Open(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer session.Close()
-	do := l.do
 	if do == nil {
 		do = (*Session).Push
 	}
-	e.Result = Repeat(e.Name, s.Runs, func() (Run, error) {
-		run, err := do(session, ctx)
-		session.cfg.Warmup = min(session.cfg.Warmup, time.Second) // what has run once is warm
-		s.Say("  " + run.line())
-		return run, err
+	return s.with(ctx, from, l.set, func(session *Session) error {
+		e.Result = Repeat(e.Name, s.Runs, func() (Run, error) {
+			run, err := do(session, ctx)
+			session.cfg.Warmup = min(session.cfg.Warmup, time.Second) // what has run once is warm
+			s.Say("  " + run.line())
+			return run, err
+		})
+		e.Echo = &echo
+		return nil
 	})
-	e.Echo = &echo
-	return nil
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -112,12 +113,12 @@ func runIdle(ctx context.Context, s *Suite, e *Entry) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = joinStop(err, stop) }()
+	defer func() { err = errors.Join(err, stop()) }()
 	gate, stopGate, err := s.Start.Gate(ctx, target)
 	if err != nil {
 		return err
 	}
-	defer func() { err = joinStop(err, stopGate) }()
+	defer func() { err = errors.Join(err, stopGate()) }()
 	cfg := s.config(gate)
 	cfg.Devices = idleTo
 	i, err := MeasureIdle(ctx, cfg, idleFrom)

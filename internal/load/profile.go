@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,36 +127,26 @@ func takeProfile(ctx context.Context, private string, d time.Duration) ([]stackS
 
 // runProfile drives a closed loop and samples dev meanwhile. The sampling costs
 // a little, so no figure of speed is taken from this run.
-func runProfile(ctx context.Context, s *Suite, e *Entry) (err error) {
-	target, stop, err := dev(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer func() { err = joinStop(err, stop) }()
-	cfg := s.config(target)
-	cfg.Stream = true
-	session, err := Open(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	defer session.Close()
-	var samples []stackSample
-	var failed error
-	sampled := make(chan struct{})
-	go func() {
-		defer close(sampled)
-		if failed = sleep(ctx, cfg.Warmup); failed == nil {
-			samples, failed = takeProfile(ctx, target.Metrics, cfg.Duration)
+func runProfile(ctx context.Context, s *Suite, e *Entry) error {
+	return s.with(ctx, dev, streamed, func(session *Session) error {
+		var samples []stackSample
+		var failed error
+		sampled := make(chan struct{})
+		go func() {
+			defer close(sampled)
+			if failed = sleep(ctx, session.cfg.Warmup); failed == nil {
+				samples, failed = takeProfile(ctx, session.cfg.Metrics, session.cfg.Duration)
+			}
+		}()
+		run, err := session.Push(ctx)
+		<-sampled
+		e.Runs, e.Median = []Run{run}, median([]Run{run})
+		if failed == nil {
+			p := summarize(samples, run.CPU["dev"]*100)
+			e.Profile = &p
 		}
-	}()
-	run, err := session.Push(ctx)
-	<-sampled
-	e.Runs, e.Median = []Run{run}, median([]Run{run})
-	if failed == nil {
-		p := summarize(samples, run.CPU["dev"]*100)
-		e.Profile = &p
-	}
-	return joinStop(err, func() error { return failed })
+		return errors.Join(err, failed)
+	})
 }
 
 func profileFigures(e *Entry) []Figure {

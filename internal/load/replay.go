@@ -143,23 +143,16 @@ func runReplays(ctx context.Context, s *Suite, e *Entry) error {
 }
 
 // record makes the log: one closed loop whose hops nobody looks up.
-func (s *Suite) record(ctx context.Context, dir string, e *Entry) (err error) {
-	target, stop, err := s.Start.Split(ctx, SplitOptions{LogDir: dir, NoProjectors: true})
-	if err != nil {
-		return err
+func (s *Suite) record(ctx context.Context, dir string, e *Entry) error {
+	unread := func(ctx context.Context, s *Suite) (Target, func() error, error) {
+		return s.Start.Split(ctx, SplitOptions{LogDir: dir, NoProjectors: true})
 	}
-	defer func() { err = joinStop(err, stop) }()
-	cfg := s.config(target)
-	cfg.Stream = true
-	session, err := Open(ctx, cfg)
-	if err != nil {
+	return s.with(ctx, unread, streamed, func(session *Session) error {
+		run, err := session.Push(ctx)
+		s.Say("  recorded: " + run.line())
+		e.Runs, e.Median = []Run{run}, median([]Run{run})
 		return err
-	}
-	defer session.Close()
-	run, err := session.Push(ctx)
-	s.Say("  recorded: " + run.line())
-	e.Runs, e.Median = []Run{run}, median([]Run{run})
-	return err
+	})
 }
 
 // replay of a copy: a projector leaves its marks in the log's groups.
@@ -177,7 +170,7 @@ func (s *Suite) replay(ctx context.Context, recorded, only string) (r Replay, er
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = joinStop(err, stop) }()
+	defer func() { err = errors.Join(err, stop()) }()
 	r, err = MeasureReplay(ctx, target)
 	r.Only = only
 	return r, err

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -49,7 +50,7 @@ func runRest(ctx context.Context, s *Suite, e *Entry) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = joinStop(err, stop) }()
+	defer func() { err = errors.Join(err, stop()) }()
 	cfg := s.config(target)
 	cfg.Devices = restDevices
 	r, err := MeasureRest(ctx, cfg, restSettle, restFor)

@@ -48,12 +48,14 @@ type ProjectorOptions struct {
 	Only   string // session or hop, as `waybill projector --only` has it
 }
 
-// ending is what has to be ended, the newest first.
-type ending struct{ stops []func() error }
+// Ending is what has to be ended, the newest first.
+type Ending struct{ stops []func() error }
 
-func (e *ending) add(stop func() error) { e.stops = append(e.stops, stop) }
+// Add is called when something new has been started.
+func (e *Ending) Add(stop func() error) { e.stops = append(e.stops, stop) }
 
-func (e *ending) run() error {
+// Run ends everything.
+func (e *Ending) Run() error {
 	var errs []error
 	for _, stop := range slices.Backward(e.stops) {
 		errs = append(errs, stop())
@@ -61,7 +63,5 @@ func (e *ending) run() error {
 	return errors.Join(errs...)
 }
 
-// because ends everything after a failure.
-func (e *ending) because(err error) error { return errors.Join(err, e.run()) }
-
-func joinStop(err error, stop func() error) error { return errors.Join(err, stop()) }
+// Because ends everything after a failure.
+func (e *Ending) Because(err error) error { return errors.Join(err, e.Run()) }

@@ -57,9 +57,7 @@ func (s *Suite) Run(ctx context.Context, done func(Entry) error) error {
 func (s *Suite) runCase(ctx context.Context, c Case) Entry {
 	e := Entry{Key: c.Key, When: time.Now().UTC().Truncate(time.Second), Command: s.Command, Machine: ReadMachine()}
 	e.Name = c.Name
-	err := c.run(ctx, s, &e)
-	e.Name = c.Name
-	if err != nil {
+	if err := c.run(ctx, s, &e); err != nil {
 		e.Errors = append(e.Errors, err.Error())
 	}
 	e.Took = time.Since(e.When).Seconds()
@@ -96,6 +94,28 @@ func (s *Suite) config(t Target) Config {
 	cfg := Defaults()
 	cfg.Target, cfg.Duration = t, s.Duration
 	return cfg
+}
+
+// start is how a case starts what it measures, and ends it.
+type start func(context.Context, *Suite) (Target, func() error, error)
+
+// with lets do work on what from starts, with the devices logged in.
+func (s *Suite) with(ctx context.Context, from start, set func(*Config), do func(*Session) error) (err error) {
+	target, stop, err := from(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	cfg := s.config(target)
+	if set != nil {
+		set(&cfg)
+	}
+	session, err := Open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	return do(session)
 }
 
 // Seconds of the yardstick: as short as it is steady.
