@@ -3,12 +3,12 @@ package migrations
 import (
 	"fmt"
 	"io/fs"
-	"strconv"
-	"strings"
+
+	"github.com/pressly/goose/v3"
 )
 
 // VersionTable is where goose notes which files a database has had.
-const VersionTable = "goose_db_version"
+const VersionTable = goose.DefaultTablename
 
 // PostgresVersion is the number of the newest file of Postgres: the schema that
 // this binary needs.
@@ -19,15 +19,13 @@ func ClickHouseVersion() (int64, error) { return newest("clickhouse") }
 
 // newest reads the number in the name of the folder's last file: 00004_funnel.sql.
 func newest(folder string) (int64, error) {
-	all, err := fs.Glob(files, folder+"/*.sql") // sorted
-	if err != nil || len(all) == 0 {
+	all, err := fs.Glob(files, folder+"/*.sql") // sorted, and never empty: they are embedded
+	if err != nil {
 		return 0, fmt.Errorf("list migrations of %s: %w", folder, err)
 	}
-	name := strings.TrimPrefix(all[len(all)-1], folder+"/")
-	digits, _, _ := strings.Cut(name, "_")
-	n, err := strconv.ParseInt(digits, 10, 64)
+	n, err := goose.NumericComponent(all[len(all)-1])
 	if err != nil {
-		return 0, fmt.Errorf("number of migration %s: %w", name, err)
+		return 0, fmt.Errorf("number the newest migration of %s: %w", folder, err)
 	}
 	return n, nil
 }

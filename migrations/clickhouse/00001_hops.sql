@@ -34,13 +34,13 @@ ENGINE = MergeTree
 PARTITION BY toDate(at)
 ORDER BY (trace_id, position, user, attempt, rank, place)
 TTL toDate(at) + INTERVAL 30 DAY
--- A lookup reads one granule: small ones halve its time (measured).
--- The window is what makes a repeated cut harmless: the engine's default is
+-- A lookup reads one granule, hence small ones.
+-- The window is what makes a repeated flush harmless: the engine's default is
 -- none. It must hold all inserts of all projectors while one is in doubt.
--- Merging was more than half of the engine's work: fewer merges of more parts
--- halve it, for a few more parts that a lookup looks into; most of a merge's
--- cost is its files, hence no file for each column before parts are large. A
--- day that is over is merged once more, into one part.
+-- Merging is most of the engine's work (go test -bench Traffic ./projector/hop):
+-- hence few merges of many parts, for some more parts that a lookup looks into;
+-- most of a merge's cost is its files, hence no file for each column before
+-- parts are large. A day that is over is merged once more, into one part.
 SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000,
     merge_selector_base = 20, min_parts_to_merge_at_once = 8, min_bytes_for_wide_part = 134217728,
     min_age_to_force_merge_seconds = 21600, min_age_to_force_merge_on_partition_only = 1;
