@@ -31,10 +31,10 @@ func CommitTogether(ctx context.Context, commits []GroupCommit) error {
 		if !errors.Is(err, kerr.RebalanceInProgress) {
 			return err
 		}
-		select { // as in Commit
+		select { // the next generation is under way, and the partitions still ours
 		case <-time.After(retryFirst):
 		case <-ctx.Done():
-			return fmt.Errorf("commit %d partitions: %w", len(commits), context.Cause(ctx))
+			return fmt.Errorf("commit %s: %w", named(commits), context.Cause(ctx))
 		}
 	}
 }
@@ -42,9 +42,10 @@ func CommitTogether(ctx context.Context, commits []GroupCommit) error {
 func commitTogetherOnce(ctx context.Context, commits []GroupCommit) error {
 	of := commits[0].Partition.tenure
 	if of == nil {
-		return fmt.Errorf("commit %d partitions: %w", len(commits), ErrNoGroup)
+		return fmt.Errorf("commit %s: %w", named(commits), ErrNoGroup)
 	}
-	// The generation is read before the tenures are judged, as in Commit.
+	// The generation is read before the tenures are judged (addTo): a tenure ends
+	// before the generation rises, so this one was ours or is refused.
 	member, generation := of.g.client.GroupMetadata()
 	req := kmsg.NewPtrOffsetCommitRequest()
 	req.Group, req.MemberID, req.Generation = of.g.cfg.Group, member, generation
@@ -58,9 +59,18 @@ func commitTogetherOnce(ctx context.Context, commits []GroupCommit) error {
 		err = commitErrors(resp, len(commits))
 	}
 	if err != nil {
-		return fmt.Errorf("commit %d partitions: %w", len(commits), err)
+		return fmt.Errorf("commit %s: %w", named(commits), err)
 	}
 	return nil
+}
+
+// named says of which partitions the commits are, for errors.
+func named(commits []GroupCommit) string {
+	first := fmt.Sprintf("%s/%d", commits[0].Partition.topic, commits[0].Partition.number)
+	if len(commits) == 1 {
+		return first
+	}
+	return fmt.Sprintf("%s and %d more", first, len(commits)-1)
 }
 
 func (c *GroupCommit) addTo(ctx context.Context, req *kmsg.OffsetCommitRequest, g *group) error {
