@@ -66,22 +66,29 @@ func (l *loop) run(ctx context.Context) error {
 	defer stop()
 	buf := &readBuffer{loop: l}
 	var failed error
-	gone := l.raw.Read(func(uintptr) bool {
-		for more := true; more && failed == nil; {
-			more, failed = l.turn(buf)
-			if ctx.Err() != nil {
-				return true
-			}
-			if more {
-				runtime.Gosched() // those who accept and write have something to do too
-			}
-		}
-		return failed != nil
+	gone := l.raw.Read(func(uintptr) (over bool) {
+		over, failed = l.turns(ctx, buf)
+		return over
 	})
 	if err := cmp.Or(failed, gone); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("wait for sockets: %w", err)
 	}
 	return nil
+}
+
+// turns handles what is ready until nothing is, and says whether those were the
+// last ones.
+func (l *loop) turns(ctx context.Context, buf *readBuffer) (over bool, err error) {
+	for {
+		more, err := l.turn(buf)
+		if err != nil || ctx.Err() != nil {
+			return true, err
+		}
+		if !more {
+			return false, nil
+		}
+		runtime.Gosched() // those who accept and write have something to do too
+	}
 }
 
 // turn handles what is ready and says whether more may be. Fewer events than
@@ -142,6 +149,7 @@ func (l *loop) socket(fd int) *fdSocket {
 
 // add takes an accepted descriptor over.
 func (l *loop) add(fd int, peer netip.AddrPort) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // slower without, not wrong
 	s := &fdSocket{loop: l, fd: fd}
 	l.mu.Lock()
 	if l.closed {
@@ -149,7 +157,6 @@ func (l *loop) add(fd int, peer netip.AddrPort) {
 		unix.Close(fd)
 		return
 	}
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // slower without, not wrong
 	s.conn = l.gate.newConn(s, peer)
 	if fd >= len(l.sockets) {
 		l.sockets = append(l.sockets, make([]*fdSocket, fd+1-len(l.sockets))...)

@@ -58,8 +58,8 @@ func (s *fdSocket) enqueue(b []byte) error {
 	return nil
 }
 
-// arm asks the loop to tell when there is room. An armed socket that has
-// nothing to write would keep its loop awake.
+// arm asks the loop to tell when there is room. A socket that has nothing to
+// write is not armed: each of its edges would say that there is room, too.
 func (s *fdSocket) arm(on bool) {
 	if s.armed == on {
 		return
