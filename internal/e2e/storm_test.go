@@ -292,16 +292,16 @@ func (s *storm) checkPhone(l *ledger.Ledger, p *phone) {
 func (s *storm) table(l *ledger.Ledger) string {
 	var b strings.Builder
 	row := func(what string, n int, say string) { fmt.Fprintf(&b, "  %-34s %8d  %s\n", what, n, say) }
-	c := s.tally(l)
+	c, ends := s.tally(), l.Tally()
 	row("pushes accepted", len(l.Order), "by POST /v1/pushes, in the log")
-	for _, class := range classes {
-		row("  "+class.Word(), c.classes[class], c.reasons(class))
+	for _, class := range ledger.Classes() {
+		row("  "+class.Word(), ends.Of(class), ends.Reasons(class))
 	}
 	row("  without an outcome", l.Unended, "")
 	row("handed over, to any device", c.handed, "delivered ≤ this ≤ delivered + unconfirmed")
-	row("outcomes for devices", c.devices, fmt.Sprintf("of %d phones", len(s.phones)))
+	row("outcomes for devices", ends.Devices, fmt.Sprintf("of %d phones", len(s.phones)))
 	row("handed over, to each device", c.handedEach, fmt.Sprintf("%d of them flagged as sent before", c.again))
-	row("needed more than one connection", c.retried, fmt.Sprintf("at most %d", c.attempts))
+	row("needed more than one connection", ends.Retried, fmt.Sprintf("at most %d", ends.Attempts))
 	row("connections", c.connects, fmt.Sprintf("%d cut, %d lost in tunnels", c.cuts, c.mutes))
 	row("stages torn down", stormUpsets*len(torn), "every second time as if killed")
 	row("decisions of older terms", l.Stale, "ignored by every reader")

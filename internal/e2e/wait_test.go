@@ -27,23 +27,12 @@ func awaitRing(t testing.TB, b *bell.Bell, what string, cond func() bool) {
 	}
 }
 
-// poll asks until there is no error: for what nobody rings a bell for, such as
-// the answers of HTTP.
+// poll asks until there is no error.
 func poll(t testing.TB, what string, ask func() error) {
 	t.Helper()
-	every := time.NewTicker(20 * time.Millisecond)
-	defer every.Stop()
-	late := time.NewTimer(patience)
-	defer late.Stop()
-	for {
-		err := ask()
-		if err == nil {
-			return
-		}
-		select {
-		case <-every.C:
-		case <-late.C:
-			t.Fatalf("waited %v for %s: %v", patience, what, err)
-		}
+	ctx, cancel := bounded(t)
+	defer cancel()
+	if err := bell.Poll(ctx, what, ask); err != nil {
+		t.Fatal(err)
 	}
 }

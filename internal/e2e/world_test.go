@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"waybill/delivery"
 	"waybill/internal/app"
 	"waybill/internal/e2e/ledger"
@@ -150,17 +148,6 @@ func (w *world) restart(name string) {
 	if err := w.Start(ctx, name); err != nil {
 		w.t.Errorf("start %s again: %v", name, err)
 	}
-}
-
-// pool of connections to Postgres, until the test ends.
-func (w *world) pool() *pgxpool.Pool {
-	w.t.Helper()
-	p, err := pgxpool.New(w.t.Context(), w.Base.Postgres)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(p.Close)
-	return p
 }
 
 // awaitConnected waits until the log has a route of each phone.

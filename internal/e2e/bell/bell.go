@@ -1,10 +1,13 @@
-// Package bell wakes those who wait for a change of something that its owner
-// guards: tests wait on it instead of sleeping.
+// Package bell is how tests wait instead of sleeping. A Bell wakes those who wait
+// for a change of something that its owner guards; Poll asks again and again, for
+// what nobody rings a bell for: the rows of a database, the answers of HTTP.
 package bell
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"time"
 )
 
 // Bell is rung after each change. The zero value is ready.
@@ -45,6 +48,28 @@ func (b *Bell) Await(ctx context.Context, cond func() bool) error {
 		case <-rung:
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		}
+	}
+}
+
+// askAgain is the pause between two questions: short beside what is waited for,
+// long beside what an answer costs.
+const askAgain = 50 * time.Millisecond
+
+// Poll asks until there is no error. Its own error has the last one, and the
+// context's cause.
+func Poll(ctx context.Context, what string, ask func() error) error {
+	every := time.NewTicker(askAgain)
+	defer every.Stop()
+	for {
+		err := ask()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w: %w", what, err, context.Cause(ctx))
 		}
 	}
 }

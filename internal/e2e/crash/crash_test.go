@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"waybill/internal/e2e/bell"
 )
 
 // victimVariable makes the test binary a run that waits to be killed, in the
@@ -124,7 +126,7 @@ func TestKilledRunLeavesNothing(t *testing.T) {
 	_ = cmd.Wait()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := poll(ctx, "every process to end", func() error { return checkLeftovers(cfg) }); err != nil {
+	if err := bell.Poll(ctx, "every process to end", func() error { return checkLeftovers(cfg) }); err != nil {
 		t.Error(err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"waybill/internal/e2e/bell"
 	"waybill/internal/eventlog"
 )
 
@@ -35,7 +36,7 @@ func (r *run) breakIt(ctx context.Context, f Fault) (mend func(context.Context) 
 func (r *run) breakLeader(ctx context.Context, f Fault) (func(context.Context) error, error) {
 	kafka := r.site.kafka
 	id := -1
-	err := poll(ctx, "a leader", func() error {
+	err := bell.Poll(ctx, "a leader", func() error {
 		at, err := kafka.Place(ctx, eventlog.EventsTopic, f.Partition)
 		if id = at.Leader; err == nil && id < 1 {
 			err = errors.New("there is none")

@@ -103,15 +103,15 @@ func (r *Result) row() string {
 	cells := []string{
 		fmt.Sprint(r.Seed), r.Began.Format(time.DateOnly), r.short(Kill), r.short(Pause, Replace),
 		thousands(r.refused + r.doubtful), thousands(r.unreachable), thousands(r.retried), thousands(int64(r.homes)),
-		thousands(r.accepted), thousands(int64(r.repeats())), thousands(int64(r.classes[schemas.Class_CLASS_DELIVERED])),
-		thousands(int64(r.classes[schemas.Class_CLASS_LOST])), thousands(int64(r.classes[schemas.Class_CLASS_UNCONFIRMED])),
+		thousands(r.accepted), thousands(int64(r.repeats())), thousands(int64(r.outcomes.Of(schemas.Class_CLASS_DELIVERED))),
+		thousands(int64(r.outcomes.Of(schemas.Class_CLASS_LOST))), thousands(int64(r.outcomes.Of(schemas.Class_CLASS_UNCONFIRMED))),
 		thousands(int64(r.handed)), last, thousands(int64(len(r.Violations))),
 	}
 	return "| " + strings.Join(cells, " | ") + " |"
 }
 
 func (r *Result) repeats() int {
-	return r.why[schemas.Class_CLASS_WITHDRAWN][schemas.Reason_REASON_DUPLICATE]
+	return r.outcomes.Ends[schemas.Class_CLASS_WITHDRAWN][schemas.Reason_REASON_DUPLICATE]
 }
 
 // short is how many stages a fault happened to, and a letter for whoever else.

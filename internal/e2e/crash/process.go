@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"waybill/internal/e2e/bell"
 )
 
 // process is one process of the real binary, started again and again. What it
@@ -153,19 +155,7 @@ func (p *process) signal(s syscall.Signal) error {
 
 // awaitReady asks until the process says that it does its work.
 func (p *process) awaitReady(ctx context.Context) error {
-	var last error
-	every := time.NewTicker(50 * time.Millisecond)
-	defer every.Stop()
-	for {
-		if last = ask(ctx, p.ready); last == nil {
-			return nil
-		}
-		select {
-		case <-every.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %w: %w", p.name, last, context.Cause(ctx))
-		}
-	}
+	return bell.Poll(ctx, p.name+" to be ready", func() error { return ask(ctx, p.ready) })
 }
 
 func ask(ctx context.Context, url string) error {

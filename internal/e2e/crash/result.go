@@ -23,11 +23,7 @@ type Result struct {
 	accepted, refused, doubtful, unreachable, retried int64
 
 	pushed, stale                      int
-	classes                            map[schemas.Class]int
-	why                                map[schemas.Class]map[schemas.Reason]int
-	devices                            int
-	attempts                           uint32
-	again                              int // needed more than one connection
+	outcomes                           ledger.Tally
 	handed, handedEach, flagged, homes int
 	cuts, mutes, phones, restarts      int
 }
@@ -77,22 +73,7 @@ func (r *run) finish(ctx context.Context, err error) {
 }
 
 func (r *Result) count(l *ledger.Ledger) {
-	r.pushed, r.stale = len(l.Order), l.Stale
-	r.classes, r.why = make(map[schemas.Class]int), make(map[schemas.Class]map[schemas.Reason]int)
-	for _, x := range l.Pushes {
-		r.devices += len(x.Devices)
-		for _, end := range x.Whole {
-			r.classes[end.Class]++
-			if r.why[end.Class] == nil {
-				r.why[end.Class] = make(map[schemas.Reason]int)
-			}
-			r.why[end.Class][end.Reason]++
-			if end.Attempt > 1 {
-				r.again++
-			}
-			r.attempts = max(r.attempts, end.Attempt)
-		}
-	}
+	r.pushed, r.stale, r.outcomes = len(l.Order), l.Stale, l.Tally()
 }
 
 func (r *Result) phone(p *phone, handed map[ledger.Place]bool) {

@@ -81,7 +81,7 @@ func (r *run) check(ctx context.Context) error {
 	if err := r.audit(ctx); err != nil {
 		return err
 	}
-	if err := r.checkFunnel(ctx, r.ledger); err != nil {
+	if err := r.checkFunnel(ctx); err != nil {
 		r.result.wrong("the funnel", "%v", err)
 	}
 	if err := r.checkReplay(ctx); err != nil {
@@ -89,7 +89,7 @@ func (r *run) check(ctx context.Context) error {
 	}
 	// Again, since the projectors were ended and started: they may have been in
 	// the middle of a flush.
-	if err := r.checkFunnel(ctx, r.ledger); err != nil {
+	if err := r.checkFunnel(ctx); err != nil {
 		r.result.wrong("the funnel after the replay", "%v", err)
 	}
 	return ctx.Err()

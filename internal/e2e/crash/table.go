@@ -6,22 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"waybill/schemas"
+	"waybill/internal/e2e/ledger"
 )
-
-func (r *Result) reasons(class schemas.Class) string {
-	var all []string
-	for reason, n := range r.why[class] {
-		all = append(all, fmt.Sprintf("%s %d", reason.Word(), n))
-	}
-	slices.Sort(all)
-	return strings.Join(all, ", ")
-}
-
-// classes of outcomes, in the order of the table.
-var classes = []schemas.Class{
-	schemas.Class_CLASS_DELIVERED, schemas.Class_CLASS_WITHDRAWN, schemas.Class_CLASS_LOST, schemas.Class_CLASS_UNCONFIRMED,
-}
 
 // Table is the ledger as people read it.
 func (r *Result) Table() string {
@@ -34,15 +20,16 @@ func (r *Result) Table() string {
 	row("  said again", int(r.retried), fmt.Sprintf("%d busy, %d in doubt, %d calls without an answer", r.refused, r.doubtful, r.unreachable))
 	row("pushes in the log", r.pushed, "repeats of a name among them")
 	ended := 0
-	for _, class := range classes {
-		row("  "+class.Word(), r.classes[class], r.reasons(class))
-		ended += r.classes[class]
+	for _, class := range ledger.Classes() {
+		n := r.outcomes.Of(class)
+		row("  "+class.Word(), n, r.outcomes.Reasons(class))
+		ended += n
 	}
 	row("  without an outcome", r.pushed-ended, "")
 	row("handed over, to any device", r.handed, "delivered ≤ this ≤ delivered + unconfirmed")
-	row("outcomes for devices", r.devices, fmt.Sprintf("of %d phones", r.phones))
+	row("outcomes for devices", r.outcomes.Devices, fmt.Sprintf("of %d phones", r.phones))
 	row("handed over, to each device", r.handedEach, fmt.Sprintf("%d of them flagged as sent before", r.flagged))
-	row("needed more than one connection", r.again, fmt.Sprintf("at most %d", r.attempts))
+	row("needed more than one connection", r.outcomes.Retried, fmt.Sprintf("at most %d", r.outcomes.Attempts))
 	row("connections", r.homes, fmt.Sprintf("%d cut, %d lost in tunnels, %d with the application", r.cuts, r.mutes, r.restarts))
 	row("processes killed", r.kills(Kill), r.names(Kill))
 	row("processes stopped", r.kills(Pause)+r.kills(Replace), r.names(Pause, Replace))

@@ -1,0 +1,10 @@
+// Package readmodels holds the two read models against the log: the funnel,
+// which the console answers out of ClickHouse, and the sessions, which are in
+// Postgres.
+//
+//	ledger ──FunnelOf──▶ Funnel ──Await──▶ console ◀── ClickHouse
+//	log ──▶ its end ──Checksum──▶ Postgres; Drop it, let it be read again: the same
+//
+// Both follow the log at a pace of their own: whoever compares waits for them,
+// for as long as its context lasts.
+package readmodels
