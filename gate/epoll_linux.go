@@ -30,7 +30,7 @@ type loop struct {
 
 	// Owned by run.
 	events [256]unix.EpollEvent
-	more   []*fdSocket // may have more to read than was read: next in turn
+	more   []*fdSocket // may have more to read than was read: next in turn, each once
 
 	mu      sync.Mutex
 	sockets []*fdSocket // by descriptor; nil where it is not ours
@@ -121,7 +121,7 @@ func (l *loop) handle(e *unix.EpollEvent, buf *readBuffer) {
 	if e.Events&unix.EPOLLOUT != 0 {
 		s.writable()
 	}
-	if e.Events&^unix.EPOLLOUT != 0 {
+	if e.Events&^unix.EPOLLOUT != 0 && !s.more { // else its turn comes anyway
 		l.read(s, buf)
 	}
 }
@@ -132,7 +132,7 @@ const hangUp = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 // read reads once, and notes a socket that may have more: it comes after those
 // that are ready meanwhile, so that it starves none of them.
 func (l *loop) read(s *fdSocket, buf *readBuffer) {
-	if s.readable(buf) {
+	if s.more = s.readable(buf); s.more {
 		l.more = append(l.more, s)
 	}
 }

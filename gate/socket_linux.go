@@ -15,7 +15,9 @@ type fdSocket struct {
 	loop *loop
 	conn *conn
 
-	ended bool // the loop was told that the peer's bytes end; owned by it
+	// Owned by the loop.
+	ended bool // it was told that the peer's bytes end
+	more  bool // it stands in the loop's more
 
 	// Guarded by the connection's lock.
 	fd       int    // -1 when released
