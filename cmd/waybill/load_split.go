@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -160,14 +159,10 @@ func (s *splitting) stages(ctx context.Context, noProjectors bool) (t load.Targe
 
 // app draws an app and writes the file that migrate reads.
 func (s *splitting) app() (a app.DevApp, file string, err error) {
-	a = app.DevApp{Name: "freight", APIKey: rand.Text() + rand.Text(), Secret: rand.Text() + rand.Text()}
-	text, err := json.Marshal(map[string]any{"apps": []any{map[string]any{
-		"name":       a.Name,
-		"api_keys":   []any{map[string]string{"id": "load", "key": a.APIKey}},
-		"token_keys": []any{map[string]string{"id": "dev", "algorithm": "HS256", "secret": a.Secret}},
-	}}})
+	a = app.NewDevApp()
+	text, err := a.File()
 	if err != nil {
-		return a, "", fmt.Errorf("encode the app: %w", err)
+		return a, "", err
 	}
 	file = filepath.Join(s.dir, "apps.json")
 	if err := os.WriteFile(file, text, 0o600); err != nil {

@@ -113,13 +113,7 @@ func (r *readiness) check() error {
 	if running == nil {
 		return errStarting
 	}
-	var all []error
-	for _, s := range running {
-		if err := s.Standing(); err != nil {
-			all = append(all, fmt.Errorf("%s %w", s.Name, err))
-		}
-	}
-	return together(all...)
+	return app.Standing(running)
 }
 
 var errStarting = errors.New("the process is starting")
@@ -145,21 +139,9 @@ func (r *readiness) announce(ctx context.Context, log *slog.Logger) {
 // waitFor returns when ctx ends, or with the error of the stage that ended by
 // itself.
 func waitFor(ctx context.Context, running []*app.Running) error {
-	ended := make(chan *app.Running, len(running))
-	for _, r := range running {
-		go func() { <-r.Done(); ended <- r }()
+	err := app.Failed(ctx, running)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; allowed: a --listen address of its own for each process of a host", err)
 	}
-	select {
-	case r := <-ended:
-		err := r.Err()
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("%w; allowed: a --listen address of its own for each process of a host", err)
-		}
-		if err != nil {
-			return err
-		}
-		return fmt.Errorf("%s ended by itself", r.Name)
-	case <-ctx.Done():
-		return nil
-	}
+	return err
 }

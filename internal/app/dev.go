@@ -254,46 +254,21 @@ func (d *Dev) Stop(name string) error {
 }
 
 // Standing is nil while every stage does its work, else what they are about.
-func (d *Dev) Standing() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var all []error
-	for _, name := range slices.Sorted(maps.Keys(d.running)) {
-		if err := d.running[name].Standing(); err != nil {
-			all = append(all, fmt.Errorf("%s %w", name, err))
-		}
-	}
-	return errors.Join(all...)
-}
+func (d *Dev) Standing() error { return Standing(d.stages()) }
 
 // Failed waits until a stage ends by itself and says why; nil when ctx ends
 // first.
-func (d *Dev) Failed(ctx context.Context) error {
-	d.mu.Lock()
-	stages := make([]*Running, 0, len(d.running))
-	for _, r := range d.running {
-		stages = append(stages, r)
-	}
-	d.mu.Unlock()
-	failed := make(chan error, len(stages))
-	for _, r := range stages {
-		go func() {
-			select {
-			case <-r.Done():
-				failed <- fmt.Errorf("%s has ended: %w", r.Name, errors.Join(r.Err(), errStageEnded))
-			case <-ctx.Done():
-			}
-		}()
-	}
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-		return nil
-	}
-}
+func (d *Dev) Failed(ctx context.Context) error { return Failed(ctx, d.stages()) }
 
-var errStageEnded = errors.New("a stage ended by itself")
+// stages that have been started, in the order of their names.
+func (d *Dev) stages() (all []*Running) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(d.running)) {
+		all = append(all, d.running[name])
+	}
+	return all
+}
 
 // Close drains everything: devices first, then those who push, then whoever
 // still reads, then the engines.

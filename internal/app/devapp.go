@@ -42,8 +42,13 @@ func (a DevApp) Token(user, device string) (string, error) {
 	return s, nil
 }
 
-// schema is the app as `waybill migrate --apps` would read it.
-func (a DevApp) schema() ([]*schemas.App, error) {
+// NewDevApp draws the keys of an app.
+func NewDevApp() DevApp {
+	return DevApp{Name: "freight", APIKey: "wb_" + secret(), Secret: secret()}
+}
+
+// File is the app as `waybill migrate --apps` reads it.
+func (a DevApp) File() ([]byte, error) {
 	b, err := json.Marshal(map[string]any{"apps": []any{map[string]any{
 		"name":       a.Name,
 		"api_keys":   []any{map[string]string{"id": "dev", "key": a.APIKey}},
@@ -51,6 +56,14 @@ func (a DevApp) schema() ([]*schemas.App, error) {
 	}}})
 	if err != nil {
 		return nil, fmt.Errorf("encode app: %w", err)
+	}
+	return b, nil
+}
+
+func (a DevApp) schema() ([]*schemas.App, error) {
+	b, err := a.File()
+	if err != nil {
+		return nil, err
 	}
 	return control.ReadFile(bytes.NewReader(b))
 }
@@ -73,7 +86,7 @@ func loadApp(path string) (DevApp, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return a, err
 	}
-	a = DevApp{Name: "freight", APIKey: "wb_" + secret(), Secret: secret()}
+	a = NewDevApp()
 	b, err := json.MarshalIndent(a, "", "  ")
 	if err != nil {
 		return a, fmt.Errorf("encode the dev app: %w", err)

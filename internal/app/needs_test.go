@@ -190,7 +190,7 @@ func TestStanding(t *testing.T) {
 		stands := func(want error) {
 			t.Helper()
 			synctest.Wait()
-			if err := r.Standing(); !errors.Is(err, want) || (err == nil) != r.IsReady() {
+			if err := r.Standing(); !errors.Is(err, want) {
 				t.Errorf("%v, want %v", err, want)
 			}
 		}

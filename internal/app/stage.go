@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -125,15 +126,6 @@ func (r *Running) Stop() error {
 	return r.err
 }
 
-// Done is closed when the stage has ended, by itself or by Stop.
-func (r *Running) Done() <-chan struct{} { return r.done }
-
-// Err is why the stage ended; only after Done.
-func (r *Running) Err() error { return r.err }
-
-// IsReady says that the stage does its work now.
-func (r *Running) IsReady() bool { return r.Standing() == nil }
-
 // Standing is nil while the stage does its work, else why it does not, in words
 // that follow its name.
 func (r *Running) Standing() error {
@@ -153,6 +145,45 @@ func (r *Running) Standing() error {
 		return nil
 	}
 	return r.check()
+}
+
+// Standing is nil while all of the stages do their work, else one sentence of
+// what the others are about.
+func Standing(stages []*Running) error {
+	var all []string
+	for _, r := range stages {
+		if err := r.Standing(); err != nil {
+			all = append(all, r.Name+" "+err.Error())
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(all, "; "))
+}
+
+// Failed waits until one of the stages ends by itself and says why; nil when
+// ctx ends first.
+func Failed(ctx context.Context, stages []*Running) error {
+	ended := make(chan *Running, len(stages))
+	for _, r := range stages {
+		go func() {
+			select {
+			case <-r.done:
+				ended <- r
+			case <-ctx.Done():
+			}
+		}()
+	}
+	select {
+	case r := <-ended:
+		if r.err == nil {
+			return fmt.Errorf("%s ended by itself", r.Name)
+		}
+		return r.err
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // What a stage may be doing instead of its work.
