@@ -148,16 +148,10 @@ func TestGraceAfterAStop(t *testing.T) {
 			b.sent(b.push(1, ""))
 			b.now += (30 * time.Second).Microseconds()
 			wake(b)
-			closes := func() (n int) {
+			closes := func() int {
 				b.core.Advance(b.now)
 				b.core.Prove(b.now)
-				_, commands := b.core.Take()
-				for _, m := range commands {
-					if m.Reason == schemas.Reason_REASON_ACK_TIMEOUT {
-						n++
-					}
-				}
-				return n
+				return b.closes()
 			}
 			b.now += set.AckTimer.Microseconds() / 2
 			if n := closes(); n != 0 {

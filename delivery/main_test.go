@@ -198,6 +198,22 @@ func (w *world) pushed(user string) *schemas.Event {
 	return e
 }
 
+// sent: the gate handed the push to the connection's socket.
+func (w *world) sent(user string, conn schemas.ConnID, pos schemas.Position) {
+	e := w.event(schemas.Kind_KIND_SENT, user)
+	e.SetConn(conn)
+	e.Sent = &schemas.Sent{Position: uint64(pos), Attempt: 1}
+	w.add(eventlog.EventsTopic, schemas.Key("freight", user), e)
+}
+
+// acked: the device has everything up to the position.
+func (w *world) acked(user string, conn schemas.ConnID, pos schemas.Position) {
+	e := w.event(schemas.Kind_KIND_ACKED, user)
+	e.SetConn(conn)
+	e.Acked = &schemas.Acked{Cursor: uint64(pos)}
+	w.add(eventlog.EventsTopic, schemas.Key("freight", user), e)
+}
+
 // awaitEvent reads on to the next event of that kind.
 func (w *world) awaitEvent(kind schemas.Kind) eventlog.Entry {
 	w.t.Helper()

@@ -35,10 +35,7 @@ func TestWorkerDelivers(t *testing.T) {
 	if m.Position != uint64(pos) || m.Attempt != 1 || m.Node != "delivery-1@test" || m.Time == 0 || string(m.Body) != "hello" {
 		t.Errorf("the command is %v, want the push at %v", m, pos)
 	}
-	acked := w.event(schemas.Kind_KIND_ACKED, "ann")
-	acked.SetConn(conn)
-	acked.Acked = &schemas.Acked{Cursor: uint64(pos)}
-	w.add(eventlog.EventsTopic, schemas.Key("freight", "ann"), acked)
+	w.acked("ann", conn, pos)
 	o := w.awaitEvent(schemas.Kind_KIND_OUTCOME).Event
 	if o.Outcome.Class != schemas.Class_CLASS_DELIVERED || !o.Outcome.Whole || o.Term != uint64(claim.Position) {
 		t.Errorf("the outcome is %v under term %d, want delivered under %d", o.Outcome, o.Term, claim.Position)
