@@ -72,8 +72,8 @@ func TestBadFrames(t *testing.T) {
 			}
 		})
 	}
-	if n := neighbour.times(); n != 1 || !neighbour.online() {
-		t.Errorf("the neighbour has connected %d times and is online: %v", n, neighbour.online())
+	if n := neighbour.Homes(); n != 1 || !neighbour.Online() {
+		t.Errorf("the neighbour has connected %d times and is online: %v", n, neighbour.Online())
 	}
 	w.push(request{User: "neighbour"})
 	neighbour.awaitPushes(t, 1)

@@ -32,7 +32,7 @@ func TestPostgresAway(t *testing.T) {
 	}
 	p.awaitPushes(t, 11)
 	p.Cut() // resumes ask no database either
-	p.await(t, "the phone to come back", func() bool { return p.times() == 2 })
+	p.await(t, "the phone to come back", func() bool { return p.Homes() == 2 })
 	w.push(request{User: "driver-1"})
 	w.push(request{User: "driver-2"}) // nobody yet: waits in its mailbox
 	p.awaitPushes(t, 12)

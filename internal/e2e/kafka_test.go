@@ -46,7 +46,7 @@ func TestKafkaAway(t *testing.T) {
 	late := w.phone("late", "phone")
 	late.await(t, "a login to be turned away", func() bool { return late.turnedAway() > 0 })
 	named := <-doubt
-	if late.online() {
+	if late.Online() {
 		t.Error("a phone has logged in while the log was away")
 	}
 
@@ -82,8 +82,8 @@ func TestKafkaAway(t *testing.T) {
 	})
 	w.settledChecksum()
 	for _, p := range []*phone{busy, idle} {
-		if n := p.times(); n != 1 || !p.online() {
-			t.Errorf("%s has connected %d times (%v), want its first connection to live", p.name(), n, p.ends())
+		if n := p.Homes(); n != 1 || !p.Online() {
+			t.Errorf("%s has connected %d times (%v), want its first connection to live", p.name(), n, p.Ends())
 		}
 	}
 }
@@ -119,8 +119,8 @@ func TestPartitionAway(t *testing.T) {
 	a.await(t, "the push after the outage", func() bool { return count(a.got(), `"back"`) == 1 })
 	w.awaitDelivered()
 	for _, p := range []*phone{a, b} {
-		if n := p.times(); n != 1 || !p.online() {
-			t.Errorf("%s has connected %d times (%v), want its first connection to live", p.name(), n, p.ends())
+		if n := p.Homes(); n != 1 || !p.Online() {
+			t.Errorf("%s has connected %d times (%v), want its first connection to live", p.name(), n, p.Ends())
 		}
 	}
 }

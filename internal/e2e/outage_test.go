@@ -75,8 +75,8 @@ func TestOnlyBrokerKilled(t *testing.T) {
 func checkHeld(t *testing.T, phones []*phone) {
 	t.Helper()
 	for _, p := range phones {
-		if n := p.times(); n != 1 || !p.online() {
-			t.Errorf("%s has connected %d times (%v), want its first connection to live", p.name(), n, p.ends())
+		if n := p.Homes(); n != 1 || !p.Online() {
+			t.Errorf("%s has connected %d times (%v), want its first connection to live", p.name(), n, p.Ends())
 		}
 		for _, d := range p.disorder {
 			t.Error(d)

@@ -8,14 +8,13 @@ import (
 	"time"
 
 	"waybill/client"
-	"waybill/internal/e2e/bell"
 	"waybill/internal/e2e/radio"
 )
 
 // phone is a device with an application that notes what it is handed.
 type phone struct {
 	radio.Coverage
-	bell.Bell
+	radio.Reception
 	user, device string
 	client       *client.Client
 	stop         func() error // ends Run and returns its error
@@ -23,11 +22,7 @@ type phone struct {
 	mu       sync.Mutex
 	handled  []client.Push
 	disorder []string // what may never happen
-	up       bool
-	connects int
-	gaps     []client.Gap
-	lost     []error // why connections ended
-	at       bool    // the application works on a push
+	at       bool     // the application works on a push
 }
 
 func (p *phone) name() string { return p.user + "/" + p.device }
@@ -47,7 +42,7 @@ func (p *phone) start(t testing.TB, w *world, edit ...func(*client.Config)) {
 		Addresses: w.gates, Platform: "android", Version: "e2e", NoCompression: true,
 		Token:    func(context.Context) (string, error) { return w.App.Token(p.user, p.device) },
 		Handler:  p.handle,
-		OnNotice: p.notice,
+		OnNotice: p.Notice,
 		Dial:     p.Dial,
 		// A phone would wait longer; here it only makes the test longer.
 		BackoffBase: 20 * time.Millisecond, BackoffCap: time.Second,
@@ -83,37 +78,6 @@ func (p *phone) handle(_ context.Context, push client.Push) error {
 	p.mu.Unlock()
 	p.Ring()
 	return nil
-}
-
-func (p *phone) notice(n client.Notice) {
-	p.mu.Lock()
-	switch n.Kind {
-	case client.Resumed:
-		p.up = true
-		p.connects++
-		if n.Gap != nil {
-			p.gaps = append(p.gaps, *n.Gap)
-		}
-	case client.Disconnected:
-		p.up = false
-		p.lost = append(p.lost, n.Err)
-	}
-	p.mu.Unlock()
-	p.Ring()
-}
-
-// online says that everything owed has come and the connection is up.
-func (p *phone) online() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.up
-}
-
-// times it has resumed or logged in.
-func (p *phone) times() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.connects
 }
 
 // got is what the application has been handed so far.
@@ -163,12 +127,5 @@ func (p *phone) working() bool {
 	return p.at
 }
 
-// ends of the phone's connections.
-func (p *phone) ends() []error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.lost[:len(p.lost):len(p.lost)]
-}
-
 // turnedAway is how many tries ended before they were a connection.
-func (p *phone) turnedAway() int { return len(p.ends()) - p.times() }
+func (p *phone) turnedAway() int { return len(p.Ends()) - p.Homes() }

@@ -113,7 +113,7 @@ func newStorm(t *testing.T, seed uint64) *storm {
 func (s *storm) awaitConnectedOnce() {
 	s.t.Helper()
 	for _, p := range s.phones {
-		p.await(s.t, p.name()+" to connect", func() bool { return p.times() > 0 })
+		p.await(s.t, p.name()+" to connect", func() bool { return p.Homes() > 0 })
 	}
 }
 

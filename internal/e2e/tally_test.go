@@ -29,7 +29,7 @@ func (c *tally) phone(p *phone) {
 			c.again++
 		}
 	}
-	c.connects += p.times()
+	c.connects += p.Homes()
 	cuts, mutes := p.Count()
 	c.cuts += cuts
 	c.mutes += mutes

@@ -154,7 +154,7 @@ func (w *world) restart(name string) {
 func (w *world) awaitConnected(phones ...*phone) {
 	w.t.Helper()
 	for _, p := range phones {
-		p.await(w.t, p.name()+" to be connected", func() bool { return p.online() })
+		p.await(w.t, p.name()+" to be connected", p.Online)
 	}
 }
 

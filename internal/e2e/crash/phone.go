@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"waybill/client"
-	"waybill/internal/e2e/bell"
 	"waybill/internal/e2e/ledger"
 	"waybill/internal/e2e/radio"
 )
@@ -18,7 +17,7 @@ import (
 // compares it with nothing but what it was promised.
 type phone struct {
 	radio.Coverage
-	bell.Bell
+	radio.Reception
 	ledger.Device
 	config client.Config
 	stop   func() error // ends Run and returns its error; of one goroutine at a time
@@ -27,9 +26,6 @@ type phone struct {
 	notes    []note
 	handled  map[int]uint64 // positions of what was handed over, by the caller's number
 	wrong    []violation
-	up       bool
-	connects int
-	ends     int
 	restarts int
 }
 
@@ -59,7 +55,7 @@ func (p *phone) start(s *site, rng *rand.Rand) error {
 		Addresses: s.gates(), Platform: "android", Version: "crash", NoCompression: true,
 		Token:    func(context.Context) (string, error) { return s.app.Token(p.User, p.Device.Device) },
 		Handler:  p.handle,
-		OnNotice: p.notice,
+		OnNotice: p.Notice,
 		Dial:     p.Dial,
 		Store:    new(client.MemoryStore), // outlives the application, as a phone's storage does
 		// A phone would wait longer; here it only makes the run longer.
@@ -121,34 +117,6 @@ func (p *phone) judge(n note) {
 		p.wrong = append(p.wrong, violation{place: at, device: p.Device.Device, what: "seen twice",
 			say: fmt.Sprintf("is push %d of the office, which was handed over at position %d", n.number, before)})
 	}
-}
-
-func (p *phone) notice(n client.Notice) {
-	p.mu.Lock()
-	switch n.Kind {
-	case client.Resumed:
-		p.up = true
-		p.connects++
-	case client.Disconnected:
-		p.up = false
-		p.ends++
-	}
-	p.mu.Unlock()
-	p.Ring()
-}
-
-// online says that everything owed has come and the connection is up.
-func (p *phone) online() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.up
-}
-
-// connected says how often the phone has come home.
-func (p *phone) connected() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.connects
 }
 
 // got is what the application has been handed so far.

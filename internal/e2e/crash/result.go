@@ -84,7 +84,7 @@ func (r *Result) phone(p *phone, handed map[ledger.Place]bool) {
 			r.flagged++
 		}
 	}
-	r.homes += p.connected()
+	r.homes += p.Homes()
 	r.restarts += p.restarts
 	cuts, mutes := p.Count()
 	r.cuts += cuts

@@ -104,7 +104,7 @@ func (r *run) begin(ctx context.Context) error {
 		}
 	}
 	for _, p := range r.phones {
-		if err := p.Await(ctx, func() bool { return p.connected() > 0 }); err != nil {
+		if err := p.Await(ctx, func() bool { return p.Homes() > 0 }); err != nil {
 			return fmt.Errorf("wait for %s to connect: %w", p.name(), err)
 		}
 	}

@@ -24,7 +24,7 @@ func (r *run) settle(ctx context.Context) error {
 		return err
 	}
 	for _, p := range r.phones {
-		if err := p.Await(ctx, p.online); err != nil {
+		if err := p.Await(ctx, p.Online); err != nil {
 			return fmt.Errorf("wait for %s to come home: %w", p.name(), err)
 		}
 	}

@@ -1,5 +1,6 @@
 // Package radio is the network as one phone has it: connections that break
-// after a while, at once or unnoticed, and places without coverage.
+// after a while, at once or unnoticed, places without coverage, and what the SDK
+// says of all that.
 package radio
 
 import (
