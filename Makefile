@@ -26,7 +26,7 @@ CRASHTIME ?= $(if $(filter file,$(origin SEEDS)),15m,90m)
 SCHEDULES ?= 1000000
 FUZZTIME  ?= 10s
 BENCHTIME ?= 1s
-BENCHOUT  ?= docs/benchmarks/packages.txt
+BENCHOUT  ?= bin/packages.txt
 
 GO_BUILD := go build -trimpath -buildvcs=false
 
@@ -75,7 +75,7 @@ test-engines: kafka ## Run the end-to-end tests on Apache Kafka, whose brokers d
 	WAYBILL_ENGINES=real go test -count=1 -p 1 -timeout 20m $(TESTFLAGS) ./internal/cluster ./internal/e2e
 
 .PHONY: crash
-crash: kafka ## Kill stages and a broker under load by seeds (SEEDS="1 2 3"), check the ledger
+crash: kafka ## Kill stages and a broker under load by seeds (SEEDS="1 2 3"), check the ledger (Java 17, Maven)
 	WAYBILL_CRASH_SEEDS="$(SEEDS)" go test -count=1 -timeout $(CRASHTIME) -v ./internal/e2e/crash
 
 .PHONY: simulate
@@ -120,11 +120,11 @@ generate: $(GENERATORS) ## Generate the code of schemas/
 	cd schemas && PATH="$(dir $(PROTOC_GO)):$(dir $(PROTOC_VT)):$$PATH" $(BUF) generate
 
 .PHONY: bench
-bench: build ## Measure Waybill from outside into docs/benchmarks/push.md (15 minutes; ONLY=case,… for a part)
+bench: build ## Measure Waybill from outside into docs/benchmarks/push.md (10 minutes; ONLY=case,… for a part)
 	bin/waybill load bench --out docs/benchmarks/push.md $(if $(ONLY),--only $(ONLY))
 
 .PHONY: bench-packages
-bench-packages: ## Run the packages' benchmarks into docs/benchmarks/ (BENCHTIME=1s)
+bench-packages: ## Run the packages' benchmarks into bin/packages.txt, for benchstat (BENCHTIME=1s)
 	.ci/bench $(BENCHOUT) $(BENCHTIME)
 
 ##### Tools

@@ -20,7 +20,7 @@ type devCmd struct {
 	Console string   `help:"Where people read." default:"127.0.0.1:7490" env:"WAYBILL_CONSOLE"`
 	Metrics string   `help:"Private address of /metrics; empty for none." default:"127.0.0.1:7499" env:"WAYBILL_METRICS"`
 	Broker  string   `help:"Where the embedded broker listens." default:"127.0.0.1:7492" env:"WAYBILL_BROKER"`
-	Sync    bool     `help:"Write every record to the disk before it is acknowledged: survives a power cut, and is many times slower." env:"WAYBILL_SYNC"`
+	Sync    bool     `help:"Write every record to the disk before it is acknowledged: survives a power cut, and is slower." env:"WAYBILL_SYNC"`
 
 	Kafka      []string `help:"Brokers to use instead of the embedded one." env:"WAYBILL_KAFKA"`
 	Postgres   string   `help:"Postgres to use instead of the embedded one." env:"WAYBILL_POSTGRES"`

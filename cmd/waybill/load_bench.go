@@ -22,7 +22,7 @@ type loadBenchCmd struct {
 
 // Help tells how long it takes and what it needs.
 func (*loadBenchCmd) Help() string {
-	return `Each case starts what it measures in a fresh directory and ends it; nothing that runs already is used. All cases take a quarter of an hour. Close other programs first.
+	return `Each case starts what it measures in a fresh directory and ends it; nothing that runs already is used. All cases take ten minutes. Close other programs first.
 
 A case that fails, or misses its goal, stands on the page with what was wrong, and the next one runs. The page is written after each case.`
 }

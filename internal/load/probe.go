@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A lookup costs ClickHouse some 30 ms of a core, so there are two or three a
+// A lookup costs ClickHouse far more than a push, so there are two or three a
 // second: the probe must not be the load.
 const (
 	// probeEvery is the mean pause between two probes; it is drawn, so that
