@@ -38,7 +38,7 @@ type queue struct {
 	to      appender
 	records []eventlog.Record
 	bytes   int
-	again   time.Time                      // not asked before
+	again   time.Time                      // it was busy: not asked before
 	done    func(eventlog.Appended, error) // bound once, so that no append allocates it
 	lost    atomic.Bool                    // one was refused for good: set by the appender's callbacks too
 }
@@ -46,8 +46,9 @@ type queue struct {
 // gateQueue is the way to one gate, as far as it is outside the core.
 type gateQueue struct {
 	*queue
-	key  []byte
-	busy bool
+	key   []byte
+	busy  bool
+	resay time.Time // what was lost is not said again before
 }
 
 // A queue that holds so much is busy until half of it has gone. What is put out
@@ -173,9 +174,9 @@ func (o *outbox) send(now time.Time, core *Core) {
 			core.Busy(gate, busy)
 			o.sayBusy(gate, busy)
 		}
-		if q.lost.Load() && now.After(q.again) {
+		if len(q.records) == 0 && q.lost.Load() && !now.Before(q.resay) {
 			q.lost.Store(false)
-			q.again = now.Add(lostPause)
+			q.resay = now.Add(lostPause)
 			core.Resay(gate)
 		}
 	}
@@ -189,8 +190,8 @@ func (o *outbox) sayBusy(gate uint32, busy bool) {
 	o.log.Info("a gate's partition of waybill.dispatch takes commands again", "gate", gate)
 }
 
-// lostPause is how soon after a loss everything is said again: the reason for
-// it may last.
+// lostPause lies between two times at which a gate is told everything again, and
+// before a new claim: the reason for the loss may last.
 const lostPause = time.Second
 
 // chunkSize is the memory that is got at once for what is encoded: it is free

@@ -144,6 +144,24 @@ func TestRefusedCommandIsSaidAgain(t *testing.T) {
 	})
 }
 
+// TestLossHoldsUpNothing: what waits after a loss goes as soon as the partition
+// takes it.
+func TestLossHoldsUpNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, p := crowd(t, 1)
+		p.refuses = errors.New("refused")
+		l.apply(pushed(0, 1))
+		l.turn()
+		p.refuses, p.away = nil, 1
+		l.turn() // it is said again, and waits
+		p.away, p.told[1] = -1, nil
+		time.Sleep(2 * askAgain)
+		if l.turn(); len(p.told[1]) == 0 {
+			t.Errorf("%d commands wait for a partition that takes them", len(l.out.gates[1].records))
+		}
+	})
+}
+
 // TestRefusedClaimIsSaidAgain: a claim or a decision that is refused for good
 // would never be read, and never be said again by itself.
 func TestRefusedClaimIsSaidAgain(t *testing.T) {
