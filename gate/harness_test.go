@@ -161,9 +161,9 @@ func newTestGate(t testing.TB, facts Facts) *Gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.places.apps.Store("freight", new(place))
-	known, _ := g.places.apps.Load("freight")
-	known.(*place).ready.Store(true)
+	known := new(place)
+	known.ready.Store(true)
+	g.places.apps.Store("freight", known)
 	return g
 }
 

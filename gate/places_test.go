@@ -3,11 +3,9 @@ package gate
 import (
 	"context"
 	"errors"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"waybill/internal/eventlog"
 	"waybill/internal/wire"
@@ -28,42 +26,40 @@ func (s slowPlaces) Prepare(_ context.Context, topics ...string) error {
 // TestUplinksOfANewApp: until the log has said where an app's uplinks go they
 // are refused, by a loop that waits for nothing, and never reported.
 func TestUplinksOfANewApp(t *testing.T) {
-	h := newHarness(t)
-	slow := slowPlaces{h.facts, make(chan []string), make(chan error)}
-	h.gate.places = newPlaces(slow)
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() { h.gate.places.run(ctx) })
-	defer wg.Wait()
-	defer cancel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		slow := slowPlaces{h.facts, make(chan []string), make(chan error)}
+		h.gate.places = newPlaces(slow)
+		go h.gate.places.run(t.Context()) // the bubble waits for it
 
-	h.conn.receive(loginFrame(t, "ann", 0))
-	h.facts.finish(nil)
-	if topics := <-slow.asked; len(topics) != 1 || topics[0] != eventlog.UplinkTopic("freight") {
-		t.Errorf("asked for %v", topics)
-	}
-	uplink := func() string {
-		h.said()
-		h.conn.receive(wire.AppendUplink(nil, wire.Header{Family: 5, Sequence: 2, Flags: wire.FlagOneWay}, wire.UplinkPrefix{Lowest: 2}, []byte("here")))
-		return h.said()
-	}
-	if s := uplink(); !strings.Contains(s, "{busy: ") || strings.Contains(s, "fact") {
-		t.Errorf("an uplink before the answer: %s", s)
-	}
+		h.do("login seq=1")
+		h.do("log")
+		if topics := <-slow.asked; len(topics) != 1 || topics[0] != eventlog.UplinkTopic("freight") {
+			t.Errorf("asked for %v", topics)
+		}
+		refused := func(when string) {
+			t.Helper()
+			if s := h.uplink(); !strings.Contains(s, "{busy: ") || strings.Contains(s, "fact") {
+				t.Errorf("an uplink %s: %s", when, s)
+			}
+		}
+		refused("before the answer")
+		slow.answers <- errors.New("nobody knows it")
+		synctest.Wait()
+		refused("after an answer that says nothing")
+		<-slow.asked // by that uplink
+		refused("before the second answer")
+		slow.answers <- nil
+		synctest.Wait()
+		if s := h.uplink(); !strings.Contains(s, "fact uplinked") {
+			t.Errorf("an uplink after the answer: %s", s)
+		}
+	})
+}
 
-	slow.answers <- errors.New("nobody knows it")
-	for asking := true; asking; runtime.Gosched() { // the next uplink asks again
-		uplink()
-		select {
-		case <-slow.asked:
-			asking = false
-		default:
-		}
-	}
-	slow.answers <- nil
-	for began := time.Now(); !strings.Contains(uplink(), "fact uplinked"); runtime.Gosched() {
-		if time.Since(began) > patience {
-			t.Fatal("uplinks are refused for ever")
-		}
-	}
+// uplink sends one and returns what happens.
+func (h *harness) uplink() string {
+	h.said()
+	h.conn.receive(wire.AppendUplink(nil, wire.Header{Family: 5, Sequence: 2, Flags: wire.FlagOneWay}, wire.UplinkPrefix{Lowest: 2}, []byte("here")))
+	return h.said()
 }
