@@ -28,7 +28,7 @@ type Config struct {
 	Flush time.Duration
 	// MaxRows of all partitions of the process end a flush early (default
 	// 100,000; a push has one if it ends soon, else six). About twice as many are
-	// held, some 500 bytes each, and what was read of the log for them.
+	// held, a few hundred bytes each, and what was read of the log for them.
 	MaxRows int
 	// Fetch tunes the reading. Default: the broker collects 2 MiB, 150 ms at most.
 	Fetch eventlog.Fetch
@@ -44,8 +44,8 @@ type Config struct {
 // Group is the consumer group of all hop projectors.
 const Group = "waybill-hop"
 
-// Found by measurement: flushes by time make inserts of tens of thousands of
-// rows under load, and cost half of those at 20,000 rows.
+// Found by measurement: under load flushes end by time, with tens of
+// thousands of rows, which costs the engine less than more and smaller ones.
 const (
 	defaultFlush   = 200 * time.Millisecond
 	defaultMaxRows = 100_000
@@ -97,7 +97,7 @@ func New(cfg Config) (*Projector, error) {
 	return &Projector{cfg: cfg, to: to, rounds: newRounds(cfg, s), repeats: &repeats{log: cfg.Log, sink: s, tracer: cfg.Tracer}}, nil
 }
 
-// Run projects until ctx ends; a cut that is under way then is left to whoever
+// Run projects until ctx ends; a flush that is under way then is left to whoever
 // comes next. It runs once.
 func (p *Projector) Run(ctx context.Context) error {
 	err := p.cfg.Log.Join(ctx, eventlog.GroupConfig{
@@ -133,7 +133,7 @@ func newMetrics(meter metric.Meter) (*metrics, error) {
 	var errs [3]error
 	m.rows, errs[0] = meter.Int64Counter("waybill.projector.hop.rows", metric.WithDescription("Rows inserted into ClickHouse, by table."))
 	m.retries, errs[1] = meter.Int64Counter("waybill.projector.hop.retries", metric.WithDescription("Inserts that ClickHouse did not take."))
-	m.took, errs[2] = meter.Float64Histogram("waybill.projector.hop.insert.duration", metric.WithUnit("s"), metric.WithDescription("Time to insert one cut."),
+	m.took, errs[2] = meter.Float64Histogram("waybill.projector.hop.insert.duration", metric.WithUnit("s"), metric.WithDescription("Time to insert one flush."),
 		metric.WithExplicitBucketBoundaries(.005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 30))
 	for i, table := range [...]string{"hop_rows", "connections", "pushes"} {
 		m.tables[i] = metric.WithAttributeSet(attribute.NewSet(attribute.String("table", table)))

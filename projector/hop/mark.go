@@ -146,13 +146,13 @@ func decodeMark(metadata string) (mark, error) {
 }
 
 // markReader takes an encoded mark apart. Nothing is left, nil, once there was
-// too little.
+// too little: what it takes then means nothing, and is as long as a number.
 type markReader struct{ b []byte }
 
 func (r *markReader) take(n int) []byte {
 	if n < 0 || n > len(r.b) || r.b == nil {
 		r.b = nil
-		return make([]byte, 8+max(0, min(n, 64)))
+		return make([]byte, 8)
 	}
 	taken := r.b[:n]
 	r.b = r.b[n:]

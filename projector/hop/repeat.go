@@ -115,10 +115,7 @@ func (rs *repeats) begin(name token) (r *repeated, mine bool) {
 	if r, ok := rs.flushes[name]; ok {
 		return r, false
 	}
-	if len(rs.flushes) >= keptFlushes {
-		rs.flushes = nil
-	}
-	if rs.flushes == nil {
+	if rs.flushes == nil || len(rs.flushes) >= keptFlushes {
 		rs.flushes = make(map[token]*repeated)
 	}
 	r = &repeated{done: make(chan struct{})}

@@ -1,10 +1,7 @@
 package hop
 
 import (
-	"cmp"
 	"context"
-	"crypto/rand"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -24,7 +21,7 @@ type rounds struct {
 	sink    *sink
 	tracer  trace.Tracer // nil = spans are not exported
 
-	turn    chan struct{} // one place: whoever flushes holds it
+	turn    sync.Mutex // held by the flush that is stored; the next one waits
 	running sync.WaitGroup
 
 	mu   sync.Mutex
@@ -34,7 +31,7 @@ type rounds struct {
 }
 
 func newRounds(cfg Config, s *sink) *rounds {
-	return &rounds{flush: cfg.Flush, maxRows: cfg.MaxRows, sink: s, tracer: cfg.Tracer, turn: make(chan struct{}, 1)}
+	return &rounds{flush: cfg.Flush, maxRows: cfg.MaxRows, sink: s, tracer: cfg.Tracer}
 }
 
 // round is the making of one flush. A partition's worker joins with the first
@@ -181,165 +178,6 @@ func (r *round) startIfWhole() {
 	if r.ended && r.missing == 0 {
 		r.missing = -1 // once
 		r.of.running.Go(r.run)
-	}
-}
-
-// run is the flush; no worker waits for it that has lost its partition.
-func (r *round) run() {
-	defer close(r.done)
-	r.of.turn <- struct{}{}
-	r.err = r.store()
-	<-r.of.turn
-	for _, m := range r.handed {
-		r.of.free(m.cut)
-	}
-}
-
-// store brings the cuts into ClickHouse: it stores the marks, inserts, and
-// stores the ends. A member that is lost before its mark is stored is left out.
-func (r *round) store() error {
-	members := r.members()
-	ctx, cancel := whileAny(members)
-	defer cancel()
-	var f mark
-	for f.token == (token{}) {
-		if members = present(members); len(members) == 0 {
-			return eventlog.ErrLost
-		}
-		var err error
-		if f, err = storeMarks(ctx, withRows(members)); err != nil && !lostOne(err, members) {
-			return err
-		}
-	}
-	if len(f.members) > 0 {
-		if err := r.insert(ctx, f.token, members); err != nil {
-			return err
-		}
-	}
-	for {
-		err := commitAll(ctx, members, func(c *cut) (int64, mark) { return c.next, mark{state: c.is} })
-		if err == nil || !lostOne(err, members) {
-			return err
-		}
-		members = present(members)
-	}
-}
-
-// storeMarks draws a token for the flush and stores it with each member, or with
-// none: then the flush has no token.
-func storeMarks(ctx context.Context, members []member) (mark, error) {
-	f := mark{}
-	rand.Read(f.token[:])
-	f.members = stretches(members)
-	err := commitAll(ctx, members, func(c *cut) (int64, mark) { return c.first, mark{c.was, f.token, f.members} })
-	if err != nil {
-		return mark{}, err
-	}
-	return f, nil
-}
-
-// lostOne says that nothing was stored because a member had been lost: the rest
-// can go on without it.
-func lostOne(err error, members []member) bool {
-	return errors.Is(err, eventlog.ErrLost) && len(present(members)) < len(members)
-}
-
-// insert is of all members that have rows, also of those that have been lost
-// since: the marks name them.
-func (r *round) insert(ctx context.Context, name token, members []member) error {
-	var f flush
-	for _, m := range withRows(members) {
-		f.add(&m.cut.rows)
-	}
-	began := time.Now()
-	err := r.of.sink.insert(ctx, name, &f, func() {
-		for _, m := range members {
-			m.p.Alive()
-		}
-	})
-	if err != nil {
-		return err
-	}
-	r.of.mu.Lock()
-	r.of.took = time.Since(began)
-	r.of.mu.Unlock()
-	f.spans(r.of.tracer)
-	return nil
-}
-
-// present are the members that have not lost their partitions. Those that have
-// are left where their marks say: nothing else of theirs has been stored.
-func present(members []member) (some []member) {
-	for _, m := range members {
-		if m.ctx.Err() == nil {
-			some = append(some, m)
-		}
-	}
-	return some
-}
-
-func withRows(members []member) (some []member) {
-	for _, m := range members {
-		if m.cut.rows.len() > 0 {
-			some = append(some, m)
-		}
-	}
-	return some
-}
-
-// members are those present, by topic and partition: in the order of their rows,
-// and each topic is named once in the marks.
-func (r *round) members() []member {
-	members := present(r.handed)
-	slices.SortFunc(members, func(a, b member) int {
-		return cmp.Or(cmp.Compare(a.cut.topic, b.cut.topic), cmp.Compare(a.cut.partition, b.cut.partition))
-	})
-	return members
-}
-
-func stretches(members []member) (all []stretch) {
-	for _, m := range members {
-		all = append(all, m.cut.stretch)
-	}
-	return all
-}
-
-// commitAll stores what of says of each cut, all or nothing.
-func commitAll(ctx context.Context, members []member, of func(*cut) (int64, mark)) error {
-	commits := make([]eventlog.GroupCommit, len(members))
-	for i, m := range members {
-		offset, mark := of(m.cut)
-		text, err := mark.encode()
-		if err != nil {
-			return err
-		}
-		commits[i] = eventlog.GroupCommit{Partition: m.p, Offset: offset, Metadata: text}
-	}
-	return eventlog.CommitTogether(ctx, commits)
-}
-
-// errAllLost ends what a flush was doing when nobody is left to gain by it.
-var errAllLost = errors.New("all partitions of the flush were taken away")
-
-// whileAny is a context that ends with the last of the members' own.
-func whileAny(members []member) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	var left sync.WaitGroup
-	stops := make([]func() bool, len(members))
-	left.Add(len(members))
-	for i, m := range members {
-		stops[i] = context.AfterFunc(m.ctx, left.Done)
-	}
-	go func() {
-		left.Wait()
-		cancel(errAllLost)
-	}()
-	return ctx, func() {
-		for _, stop := range stops {
-			if stop() {
-				left.Done()
-			}
-		}
 	}
 }
 

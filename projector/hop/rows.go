@@ -10,7 +10,7 @@ type place struct {
 	logged    int64 // broker's append time, microseconds
 }
 
-// hopRow is a row of hops. Times here and below are microseconds since 1970.
+// hopRow is a row of hop_rows. Times here and below are microseconds since 1970.
 type hopRow struct {
 	trace, session, push schemas.ID
 	conn                 schemas.ConnID
@@ -93,18 +93,4 @@ func (r *rows) reset() {
 	clear(r.pushes)
 	clear(r.begun)
 	r.hops, r.connections, r.pushes, r.free = r.hops[:0], r.connections[:0], r.pushes[:0], r.free[:0]
-}
-
-// flush is the rows of one insert: those of several cuts, in the order of the
-// cuts.
-type flush struct {
-	hops        [][]hopRow
-	connections [][]connectionRow
-	pushes      [][]pushRow
-}
-
-func (f *flush) add(r *rows) {
-	f.hops = append(f.hops, r.hops)
-	f.connections = append(f.connections, r.connections)
-	f.pushes = append(f.pushes, r.pushes)
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 
@@ -103,7 +102,6 @@ type table[R any] struct {
 	name    string
 	query   string
 	columns []column[R]
-	types   []clickhouse.ColumnNameAndType
 }
 
 func newTable[R any](name string, columns ...column[R]) *table[R] {
@@ -111,7 +109,6 @@ func newTable[R any](name string, columns ...column[R]) *table[R] {
 	names := make([]string, len(columns))
 	for i, c := range columns {
 		names[i] = c.name
-		t.types = append(t.types, clickhouse.ColumnNameAndType{Name: c.name, Type: c.kind})
 	}
 	t.query = fmt.Sprintf("INSERT INTO %s (%s)", name, strings.Join(names, ", "))
 	return t

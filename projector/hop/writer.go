@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
+	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
 // tryTimeout of an insert. One that ends by it may still have worked: the token
 // makes the next try harmless.
 const tryTimeout = 30 * time.Second
 
-// inserters is how many cuts are inserted at once; the other partitions wait.
-// More would not be faster, the engine's work is on the CPU.
+// inserters is how many flushes are inserted at once: that of the rounds, and one
+// that is repeated. Others wait.
 const inserters = 2
 
 // writer inserts one flush at a time; it owns the column buffers.
@@ -52,7 +53,7 @@ func insert[R any](ctx context.Context, w *writer, t *table[R], token string, cu
 	if count(cuts) == 0 {
 		return nil
 	}
-	settings := map[string]string{
+	settings := clickhouse.Settings{
 		"insert_deduplicate":                                 "1",
 		"insert_deduplication_token":                         token,
 		"deduplicate_blocks_in_dependent_materialized_views": "1",
