@@ -101,8 +101,8 @@ const soon = 1_000_000
 func (c *Core) claimed(pos schemas.Position, e *schemas.Event) {
 	c.active = schemas.IDFrom(e.Claimed.GetWorker()) == c.self
 	c.timers, c.doubts, c.marked, c.held = nil, nil, nil, nil
-	for _, s := range c.ways {
-		s.held = nil
+	for _, to := range c.ways {
+		to.held = nil
 	}
 	if !c.active {
 		c.state.Unwatch()

@@ -193,12 +193,12 @@ func (c *Core) close(u *mailbox.User, w *userWork, device string, conn schemas.C
 	if w.closed[conn] || c.gates.Replaced(conn) {
 		return
 	}
-	s := c.wayTo(conn.Gate)
-	if c.full(s) {
-		c.hold(s, w)
+	to := c.wayTo(conn.Gate)
+	if c.full(to) {
+		c.hold(to, w)
 		return
 	}
-	s.said++
+	to.said++
 	if w.closed == nil {
 		w.closed = make(map[schemas.ConnID]bool)
 	}

@@ -9,9 +9,8 @@ import (
 // way is the way to one gate. What cannot be said now needs no queue: it is a
 // function of the folded state, so whose turn it is is enough to know.
 type way struct {
-	gate  uint32
 	busy  bool        // its partition of waybill.dispatch takes no more
-	turn  uint64      // in which records and bytes were said
+	turn  uint64      // in which said and bytes were counted
 	said  int         // commands
 	bytes int         // of their bodies
 	held  []*userWork // who has more to say, oldest first
@@ -22,56 +21,56 @@ type way struct {
 const sayBytes = 4 << 20
 
 func (c *Core) wayTo(gate uint32) *way {
-	if s := c.ways[gate]; s != nil {
-		return s
+	to := c.ways[gate]
+	if to == nil {
+		to = new(way)
+		c.ways[gate] = to
 	}
-	s := &way{gate: gate}
-	c.ways[gate] = s
-	return s
+	return to
 }
 
 // full says that the gate must not be told more before the next Take.
-func (c *Core) full(s *way) bool {
-	if s.turn != c.turn {
-		s.turn, s.said, s.bytes = c.turn, 0, 0
+func (c *Core) full(to *way) bool {
+	if to.turn != c.turn {
+		to.turn, to.said, to.bytes = c.turn, 0, 0
 	}
-	return s.busy || s.said >= c.set.Burst || s.bytes >= sayBytes
+	return to.busy || to.said >= c.set.Burst || to.bytes >= sayBytes
 }
 
 // hold notes that the user has more to say to the gate.
-func (c *Core) hold(s *way, w *userWork) {
-	if slices.Contains(w.held, s) {
+func (c *Core) hold(to *way, w *userWork) {
+	if slices.Contains(w.held, to) {
 		return
 	}
-	w.held = append(w.held, s)
-	if len(s.held) == 0 && !slices.Contains(c.held, s) {
-		c.held = append(c.held, s)
+	w.held = append(w.held, to)
+	if len(to.held) == 0 && !slices.Contains(c.held, to) {
+		c.held = append(c.held, to)
 	}
-	s.held = append(s.held, w)
+	to.held = append(to.held, w)
 }
 
 // sayHeld lets those speak whom a full way kept silent.
 func (c *Core) sayHeld() {
-	for _, s := range c.held {
+	for _, to := range c.held {
 		n := 0
-		for n < len(s.held) && !c.full(s) {
-			w := s.held[n]
+		for n < len(to.held) && !c.full(to) {
+			w := to.held[n]
 			n++
-			w.held = slices.DeleteFunc(w.held, func(x *way) bool { return x == s })
+			w.held = slices.DeleteFunc(w.held, func(x *way) bool { return x == to })
 			if !c.faults.ForgetsHeld {
 				w.closes = true
 				c.pump(w)
 			}
 		}
-		s.held = slices.Delete(s.held, 0, n)
+		to.held = slices.Delete(to.held, 0, n)
 	}
-	c.held = slices.DeleteFunc(c.held, func(s *way) bool { return len(s.held) == 0 })
+	c.held = slices.DeleteFunc(c.held, func(to *way) bool { return len(to.held) == 0 })
 }
 
 // More says that the next Take has something although nothing may have been
 // read until then.
 func (c *Core) More() bool {
-	return c.active && slices.ContainsFunc(c.held, func(s *way) bool { return !s.busy })
+	return c.active && slices.ContainsFunc(c.held, func(to *way) bool { return !to.busy })
 }
 
 // Busy tells whether the gate's partition of waybill.dispatch takes commands.
