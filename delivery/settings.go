@@ -21,7 +21,7 @@ type Settings struct {
 	Lease time.Duration
 	// SilentLeases of a gate end its routes.
 	SilentLeases int
-	// Burst is how many commands one gate is told at once, at least; the rest
+	// Burst is how many commands one gate is told at once, at most; the rest
 	// follows when those are on their way (default 4096). It bounds the memory
 	// that a takeover takes.
 	Burst int

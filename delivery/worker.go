@@ -45,7 +45,7 @@ type Worker struct {
 	gates     *gatesFeed
 	standing  eventlog.Standing
 	decisions *eventlog.Appender // of waybill.events: one producer for all keys
-	commands  *eventlog.Appender // of waybill.dispatch, and the ticks
+	commands  *eventlog.Appender // of waybill.dispatch, and the ticks of waybill.gates
 }
 
 // New makes a worker; it does nothing until Run.
