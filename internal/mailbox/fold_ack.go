@@ -89,8 +89,8 @@ func (u *User) ackUpTo(i int, cursor, pos schemas.Position, at int64, e *schemas
 	d.swept = max(d.swept, cursor)
 }
 
-// Unswept are the pushes beyond what the device's cursors have acknowledged
-// since it was connected first: none before them waits for its word.
+// Unswept are the pushes beyond what the device has acknowledged since its newest
+// connected: none before them waits for its word.
 func (u *User) Unswept(i int) []*Push {
 	swept := u.Devices[i].swept
 	if len(u.Pushes) == 0 || u.Pushes[0].Pos > swept {
