@@ -1,168 +1,16 @@
 package gate
 
 import (
-	"bufio"
 	"fmt"
-	"io"
-	"net"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
-	"waybill/internal/wire"
 	"waybill/schemas"
 )
-
-// devicesEnv tells the test binary that it is the devices of a benchmark: what
-// they do, the gate's address and how many.
-const devicesEnv = "WAYBILL_GATE_DEVICES"
-
-// TestDevicesOfBenchmark is no test: it is the process of a benchmark that is
-// devices, so that their work is not counted.
-func TestDevicesOfBenchmark(t *testing.T) {
-	var do, address string
-	var count int
-	if n, _ := fmt.Sscan(os.Getenv(devicesEnv), &do, &address, &count); n != 3 {
-		t.Skip("it is started by benchmarks")
-	}
-	devices := make([]net.Conn, count)
-	switch do {
-	case "acknowledge":
-		acknowledge(t, address, devices)
-	case "resume":
-		resume(t, address, devices)
-	}
-}
-
-// acknowledge logs in, then answers what comes, once for each read, until
-// standard input ends.
-func acknowledge(t *testing.T, address string, devices []net.Conn) {
-	dialAll(t, address, devices)
-	var wg sync.WaitGroup
-	for _, nc := range devices {
-		wg.Go(func() { acknowledgeAll(nc) })
-	}
-	fmt.Println("ready")
-	_, _ = io.Copy(io.Discard, os.Stdin)
-	for _, nc := range devices {
-		nc.Close()
-	}
-	wg.Wait()
-}
-
-// resume lets all devices connect at once, as often as standard input says so.
-// A device closes when all have been answered.
-func resume(t *testing.T, address string, devices []net.Conn) {
-	d := dial(t, address)
-	frame := wire.AppendFrame(nil, wire.Header{Kind: wire.KindRequest, Command: wire.CmdResume, Sequence: 1}, nil, encode(&schemas.Resume{
-		Ticket: d.login("ann", 0).Ticket, Hello: hello(0, 2),
-	}))
-	fmt.Println("ready")
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		var group errgroup.Group
-		for i := range devices {
-			group.Go(func() error {
-				d := &device{t: t}
-				var err error
-				if d.nc, err = net.Dial("tcp", address); err != nil {
-					return err
-				}
-				devices[i] = d.nc
-				d.write(frame)
-				d.welcome(wire.CmdResume)
-				return nil
-			})
-		}
-		if err := group.Wait(); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Println("resumed")
-		for _, nc := range devices {
-			_ = nc.(*net.TCPConn).SetLinger(0) // leaves no port in TIME_WAIT
-			nc.Close()
-		}
-	}
-}
-
-// acknowledgeAll answers the pushes of each read with one cursor.
-func acknowledgeAll(nc net.Conn) {
-	b, have := make([]byte, 16<<10), 0
-	var out []byte
-	for {
-		n, err := nc.Read(b[have:])
-		if err != nil {
-			return
-		}
-		data, cursor := b[:have+n], uint64(0)
-		for {
-			_, payload, rest, err := wire.Next(data, 1<<16)
-			if err != nil {
-				break
-			}
-			p, _, _ := wire.ParsePushPrefix(payload)
-			cursor, data = p.Position, rest
-		}
-		have = copy(b, data)
-		if cursor == 0 {
-			continue
-		}
-		out = wire.AppendAck(out[:0], wire.AckBody{Cursor: cursor})
-		if _, err := nc.Write(out); err != nil {
-			return
-		}
-	}
-}
-
-// others is the process that is devices.
-type others struct {
-	b   *testing.B
-	in  io.WriteCloser
-	out *bufio.Reader
-}
-
-// startDevices runs them until the benchmark ends.
-func startDevices(b *testing.B, do, address string, count int) *others {
-	b.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestDevicesOfBenchmark$")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %s %d", devicesEnv, do, address, count))
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { in.Close(); _, _ = io.Copy(io.Discard, out); _ = cmd.Wait() })
-	o := &others{b, in, bufio.NewReader(out)}
-	o.expect("ready")
-	return o
-}
-
-// tell makes the devices do it again.
-func (o *others) tell(word string) {
-	if _, err := fmt.Fprintln(o.in, word); err != nil {
-		o.b.Fatal(err)
-	}
-}
-
-// expect waits until the devices say the word.
-func (o *others) expect(word string) {
-	o.b.Helper()
-	if line, err := o.out.ReadString('\n'); line != word+"\n" {
-		o.b.Fatalf("the devices say %q (%v), want %s", line, err, word)
-	}
-}
 
 // loopFacts is a log that costs little: it keeps nothing, and says in bursts, as
 // the broker's answers do, that it has what was reported. It tells which
@@ -212,6 +60,14 @@ func (f *loopFacts) finish() {
 			dones[i] = nil
 		}
 	}
+}
+
+// startDevices lets a process be devices, so that their work is not counted.
+func startDevices(b *testing.B, what, address string, count int) *process {
+	b.Helper()
+	p := startChild(b, fmt.Sprintf("%s %s %d", what, address, count))
+	p.expect("ready")
+	return p
 }
 
 // BenchmarkDevices is a closed loop: each device has one push on its way, and
@@ -277,11 +133,11 @@ func BenchmarkResume(b *testing.B) {
 	const devices = 2000
 	g := newTestGate(b, newLoopFacts(b))
 	g.incarnation.Store(7)
-	o := startDevices(b, "resume", serveNative(b, g), devices)
+	others := startDevices(b, "resume", serveNative(b, g), devices)
 	before := cpuTime(b)
 	for b.Loop() {
-		o.tell("resume")
-		o.expect("resumed")
+		others.tell("resume")
+		others.expect("resumed")
 	}
 	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N*devices), "cpu-ns/resume")
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*devices), "ns/resume")

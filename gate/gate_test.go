@@ -17,7 +17,7 @@ import (
 
 // world is an embedded broker, a log and what a test wants to read of it.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	brokers []string
 	log     *eventlog.Log
 	faults  *eventlog.Faults
