@@ -13,29 +13,42 @@ type cut struct {
 }
 
 // begin empties the cut: it is to go on at first, with the state as of there,
-// which stays the caller's.
+// which is not the caller's any more.
 func (c *cut) begin(topic string, partition int32, first int64, s state) {
 	c.stretch = stretch{topic, partition, first, first}
-	c.was, c.is = s.clone(), s.clone()
+	c.was, c.is = s, s.clone()
 	c.rows.reset()
 }
 
 // take folds a batch, up to the offset before until; 0 = all of it.
 func (c *cut) take(b eventlog.Batch, until int64) {
-	c.next = b.Next
-	if until != 0 {
-		c.next = min(c.next, until)
+	entries := b.Entries
+	if until == 0 || b.Next <= until {
+		c.next = b.Next
+		c.is.serials.Apply(b)
+	} else {
+		c.next = until
+		entries = c.is.before(entries, until)
 	}
-	for i := range b.Entries {
-		e := &b.Entries[i]
-		if e.Offset >= c.next {
-			return
-		}
-		c.is.serials.Fresh(e.Event.Origin, e.Event.Serial, e.Time)
+	for i := range entries {
+		e := &entries[i]
 		if c.is.owns(e.Event, e.Position) {
 			c.rows.add(e.Event, place{c.topic, c.partition, e.Position, e.Time})
 		}
 	}
+}
+
+// before are the entries before an offset. Their serials are told one by one:
+// the marks of their batch are as of its end.
+func (s *state) before(entries []eventlog.Entry, offset int64) []eventlog.Entry {
+	for i := range entries {
+		e := &entries[i]
+		if e.Offset >= offset {
+			return entries[:i]
+		}
+		s.serials.Fresh(e.Event.Origin, e.Event.Serial, e.Time)
+	}
+	return entries
 }
 
 func (s *state) clone() state { return state{term: s.term, serials: s.serials.Clone()} }
