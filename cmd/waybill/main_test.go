@@ -38,7 +38,10 @@ func TestMain(m *testing.M) {
 // patience is far longer than anything here takes.
 const patience = 60 * time.Second
 
-// proc is the real binary at work.
+// proc is the real binary at work: this test binary, so that the race detector
+// is in it and nothing has to be built. It is no program.Process of the
+// end-to-end tests, which asks for patterns and for a drain: here it is lines,
+// signals and exit codes that are tested, and a drain that hangs is killed.
 type proc struct {
 	t     *testing.T
 	name  string

@@ -31,6 +31,9 @@ type Config struct {
 
 // Cluster is an Apache Kafka that runs until Close. Its methods may be called
 // from several goroutines, for different nodes.
+//
+// Its process is the script, which does not die with the test by the kernel's
+// hand: it notices, and wipes what the brokers have left.
 type Cluster struct {
 	script string
 	env    []string

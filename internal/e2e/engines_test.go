@@ -4,15 +4,15 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"waybill/internal/app"
 	"waybill/internal/cluster"
+	"waybill/internal/e2e/program"
 )
 
 // onRealEngines says that the tests run on engines as an operator has them: Apache
@@ -22,20 +22,16 @@ func onRealEngines() bool { return os.Getenv("WAYBILL_ENGINES") == "real" }
 
 // engines are processes that a test has started, and may kill.
 type engines struct {
-	dir        string
-	kafka      broker
-	nodes      *cluster.Cluster // kafka, where it is a cluster
-	postgres   *process
-	clickhouse *process
-	addresses  app.Addresses
+	kafka     broker
+	nodes     *cluster.Cluster // kafka, where it is a cluster
+	postgres  *program.Process // nil = the embedded one of Dev
+	addresses app.Addresses
 }
 
-// broker is the only one that there is, or three in a cluster that goes as one.
+// broker is the only one that there is, or those of a cluster.
 type broker interface {
-	Addrs() []string
 	Kill(ctx context.Context, id int) error
 	Restart(ctx context.Context, id int) error
-	Close() error
 }
 
 // startEngines starts all three, until the test ends.
@@ -43,51 +39,35 @@ func startEngines(t testing.TB, dir string, nodes int) *engines {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	e := &engines{dir: dir}
+	start := func(name string) *program.Process {
+		return program.Start(t, exec.Command(waybillBinary(t), "engine", name, "--dir", filepath.Join(dir, name)))
+	}
+	// The exit code of ClickHouse says whether a query had to be cut off: nobody asks.
+	postgres, clickhouse := start("postgres"), start("clickhouse")
+	endsWell(t, postgres)
+	kafka, err := cluster.Start(ctx, cluster.Config{Nodes: nodes, Dir: filepath.Join(dir, "brokers")})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
-		if err := e.close(); err != nil {
-			t.Errorf("close engines: %v", err)
+		if err := kafka.Close(); err != nil {
+			t.Error(err)
 		}
 	})
-	binary := waybillBinary(t)
-	var g errgroup.Group
-	g.Go(func() error { return e.startCluster(ctx, nodes) })
-	g.Go(func() (err error) {
-		e.postgres, err = startProcess(ctx, binary, "engine", "postgres", "--dir", filepath.Join(dir, "postgres"))
-		return err
-	})
-	g.Go(func() (err error) {
-		e.clickhouse, err = startProcess(ctx, binary, "engine", "clickhouse", "--dir", filepath.Join(dir, "clickhouse"))
-		return err
-	})
-	if err := g.Wait(); err != nil {
-		t.Fatalf("start engines: %v", err)
+	return &engines{
+		kafka: kafka, nodes: kafka, postgres: postgres,
+		addresses: app.Addresses{Kafka: kafka.Addrs(), Postgres: postgres.FirstLine(t), ClickHouse: clickhouse.FirstLine(t)},
 	}
-	e.addresses = app.Addresses{Kafka: e.kafka.Addrs(), Postgres: e.postgres.line, ClickHouse: e.clickhouse.line}
-	return e
 }
 
-func (e *engines) startCluster(ctx context.Context, nodes int) error {
-	c, err := cluster.Start(ctx, cluster.Config{Nodes: nodes, Dir: filepath.Join(e.dir, "brokers")})
-	if err == nil {
-		e.kafka, e.nodes = c, c
-	}
-	return err
-}
-
-func (e *engines) close() error {
-	var g errgroup.Group
-	if e.kafka != nil {
-		g.Go(e.kafka.Close)
-	}
-	if e.postgres != nil {
-		g.Go(e.postgres.Close)
-	}
-	if e.clickhouse != nil {
-		// Its exit code says whether a query had to be cut off: nobody asks.
-		g.Go(func() error { _ = e.clickhouse.Close(); return nil })
-	}
-	return g.Wait()
+// endsWell drains a process at the end of the test, and wants exit code 0.
+func endsWell(t testing.TB, p *program.Process) {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := p.Stop(patience); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // StopKafka takes the only broker away: with kill -9 where it is a process.
@@ -111,7 +91,7 @@ func (w *world) StopPostgres() error {
 	if w.engines == nil || w.engines.postgres == nil {
 		return w.Dev.StopPostgres()
 	}
-	return w.engines.postgres.kill()
+	return w.engines.postgres.Kill()
 }
 
 // StartPostgres brings it back, at the same address and with its rows.
@@ -119,31 +99,36 @@ func (w *world) StartPostgres(ctx context.Context) error {
 	if w.engines == nil || w.engines.postgres == nil {
 		return w.Dev.StartPostgres(ctx)
 	}
-	before := w.engines.postgres.line
-	if err := w.engines.postgres.again(ctx); err != nil {
-		return err
-	}
-	if now := w.engines.postgres.line; now != before {
-		return fmt.Errorf("postgres came back at %s, it was at %s", now, before)
+	w.engines.postgres.Again(w.t)
+	if now := w.engines.postgres.FirstLine(w.t); now != w.Base.Postgres {
+		return fmt.Errorf("postgres came back at %s, it was at %s", now, w.Base.Postgres)
 	}
 	return nil
 }
 
 // embeddedBroker is the broker of `waybill engine kafka` in a process of its
 // own, which is always node 1.
-type embeddedBroker struct{ *process }
-
-func startEmbeddedBroker(ctx context.Context, t testing.TB, dir string) (embeddedBroker, error) {
-	t.Helper()
-	p, err := startProcess(ctx, waybillBinary(t), "engine", "kafka", "--dir", dir, "--listen", freeAddress(t))
-	return embeddedBroker{p}, err
+type embeddedBroker struct {
+	t testing.TB
+	*program.Process
 }
 
-// Addrs for clients.
-func (b embeddedBroker) Addrs() []string { return strings.Split(b.line, ",") }
+func startEmbeddedBroker(t testing.TB, dir string) embeddedBroker {
+	t.Helper()
+	p := program.Start(t, exec.Command(waybillBinary(t), "engine", "kafka", "--dir", dir, "--listen", freeAddress(t)))
+	endsWell(t, p)
+	return embeddedBroker{t, p}
+}
+
+// addrs for clients.
+func (b embeddedBroker) addrs() []string { return strings.Split(b.FirstLine(b.t), ",") }
 
 // Kill is kill -9.
-func (b embeddedBroker) Kill(context.Context, int) error { return b.kill() }
+func (b embeddedBroker) Kill(context.Context, int) error { return b.Process.Kill() }
 
 // Restart starts it at the same address and with the same log.
-func (b embeddedBroker) Restart(ctx context.Context, _ int) error { return b.again(ctx) }
+func (b embeddedBroker) Restart(context.Context, int) error {
+	b.Again(b.t)
+	b.FirstLine(b.t)
+	return nil
+}

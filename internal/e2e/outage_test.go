@@ -110,17 +110,9 @@ func outageConfig(t *testing.T) (setup, outage) {
 	if onRealEngines() {
 		return cfg, outage{away: time.Minute, rate: 400}
 	}
-	k, err := startEmbeddedBroker(t.Context(), t, filepath.Join(cfg.Dir, "kafka"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := k.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	cfg.engines = &engines{kafka: k}
-	cfg.External.Kafka = k.Addrs()
+	kafka := startEmbeddedBroker(t, filepath.Join(cfg.Dir, "kafka"))
+	cfg.engines = &engines{kafka: kafka}
+	cfg.External.Kafka = kafka.addrs()
 	return cfg, outage{away: 5 * time.Second, rate: 60}
 }
 

@@ -2,10 +2,7 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,6 +11,7 @@ import (
 	"waybill/delivery"
 	"waybill/internal/app"
 	"waybill/internal/e2e/ledger"
+	"waybill/internal/e2e/program"
 	"waybill/internal/eventlog"
 )
 
@@ -77,19 +75,10 @@ func logger(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(f, nil))
 }
 
-// freeAddress is one that a gate can come back to: below the ports that the
-// system gives to whoever does not care.
+// freeAddress is one that a gate, or a broker, can come back to.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
-		if l, err := net.Listen("tcp", address); err == nil {
-			_ = l.Close()
-			return address
-		}
-	}
-	t.Fatal("no free port was found")
-	return ""
+	return new(program.Ports).Free(t)
 }
 
 // start starts a Waybill and the books; both end with the test.

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"waybill/internal/e2e/bell"
+	"waybill/internal/e2e/program"
 )
 
 // victimVariable makes the test binary a run that waits to be killed, in the
@@ -92,9 +93,9 @@ func crash(t *testing.T, cfg Config) {
 // build the binary.
 func build(t *testing.T) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "waybill")
-	if out, err := exec.Command("go", "build", "-o", binary, "waybill/cmd/waybill").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+	binary, err := program.Build(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	return binary
 }

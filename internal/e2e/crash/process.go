@@ -19,6 +19,9 @@ import (
 
 // process is one process of the real binary, started again and again. What it
 // says is appended to one file.
+//
+// It is no program.Process: a run may go on without a test, starts a process again
+// that ended by itself, and several faults and that supervisor meet here at once.
 type process struct {
 	// Fixed.
 	name    string

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -66,15 +64,16 @@ const image = "waybill"
 // load reads compose.yaml as compose does with such variables.
 func load(t testing.TB, variables map[string]string) *composeFile {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(program.Root(t), "compose.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := decode(string(text), variables)
+	c, err := decode(composeText(t), variables)
 	if err != nil {
 		t.Fatalf("compose.yaml: %v", err)
 	}
 	return c
+}
+
+func composeText(t testing.TB) string {
+	t.Helper()
+	return string(program.Read(t, "compose.yaml"))
 }
 
 func decode(text string, variables map[string]string) (*composeFile, error) {

@@ -15,11 +15,7 @@ import (
 // instructions of the Dockerfile, one on each line.
 func instructions(t testing.TB) (all [][]string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(program.Root(t), "Dockerfile"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, line := range strings.Split(string(text), "\n") {
+	for _, line := range strings.Split(string(program.Read(t, "Dockerfile")), "\n") {
 		if strings.HasSuffix(line, `\`) {
 			t.Fatalf("%q goes on in the next line, which this test does not read", line)
 		}
@@ -98,11 +94,7 @@ func TestBuildStage(t *testing.T) {
 	if out, err := list.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "" {
 		t.Errorf("what the Dockerfile copies is not what the binary is built from: %v\n%s", err, out)
 	}
-	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := regexp.MustCompile(`(?m)^GO_BUILD := (.*)$`).FindSubmatch(makefile)
+	found := regexp.MustCompile(`(?m)^GO_BUILD := (.*)$`).FindSubmatch(program.Read(t, "Makefile"))
 	if len(found) != 2 || !strings.HasPrefix(strings.Join(build, " "), string(found[1])+" ") {
 		t.Errorf("the image is built with %q, make build builds with %q", build, found)
 	}

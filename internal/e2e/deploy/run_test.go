@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"waybill/internal/app"
+	"waybill/internal/e2e/bell"
 	"waybill/internal/e2e/program"
 )
 
@@ -104,19 +105,10 @@ func (r *rehearsal) check(name string) error {
 // poll asks until there is no error.
 func poll(t testing.TB, what string, ask func() error) {
 	t.Helper()
-	every, late := time.NewTicker(100*time.Millisecond), time.NewTimer(time.Minute)
-	defer every.Stop()
-	defer late.Stop()
-	for {
-		err := ask()
-		if err == nil {
-			return
-		}
-		select {
-		case <-every.C:
-		case <-late.C:
-			t.Fatalf("waited for %s: %v", what, err)
-		}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := bell.Poll(ctx, what, ask); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -3,9 +3,7 @@ package deploy
 import (
 	"encoding/json"
 	"net/url"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -56,16 +54,13 @@ func TestEveryStageRuns(t *testing.T) {
 // TestSecretsComeFromOutside: nothing runs with a secret that stands in the
 // file, and what is missing is said.
 func TestSecretsComeFromOutside(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(program.Root(t), "compose.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = decode(string(text), nil)
+	text := composeText(t)
+	_, err := decode(text, nil)
 	if want := "wants a value: WAYBILL_CLUSTER_KEY, WAYBILL_DB_PASSWORD"; err == nil || err.Error() != want {
 		t.Errorf("without .env: %v, want %q", err, want)
 	}
 	secret := regexp.MustCompile(`(?i)(password|secret|_key)`)
-	raw, err := decode(variable.ReplaceAllString(string(text), "VARIABLE"), nil)
+	raw, err := decode(variable.ReplaceAllString(text, "VARIABLE"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,21 +224,13 @@ func TestAddresses(t *testing.T) {
 
 // TestVersions: what runs here is what the tests run on.
 func TestVersions(t *testing.T) {
-	root := program.Root(t)
-	read := func(path string) []byte {
-		b, err := os.ReadFile(filepath.Join(root, path))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
 	var pins struct {
 		OptionalDependencies map[string]string
 	}
-	if err := json.Unmarshal(read("internal/engine/npm/package.json"), &pins); err != nil {
+	if err := json.Unmarshal(program.Read(t, "internal/engine/npm/package.json"), &pins); err != nil {
 		t.Fatal(err)
 	}
-	pom := regexp.MustCompile(`<kafka\.version>(.*)</kafka\.version>`).FindSubmatch(read(".ci/kafka/pom.xml"))
+	pom := regexp.MustCompile(`<kafka\.version>(.*)</kafka\.version>`).FindSubmatch(program.Read(t, ".ci/kafka/pom.xml"))
 	if pom == nil {
 		t.Fatal(".ci/kafka/pom.xml names no kafka.version")
 	}

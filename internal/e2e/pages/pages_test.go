@@ -104,7 +104,7 @@ func (w *world) span(t testing.TB, path string, c command) {
 	case name == "make":
 		check = w.shell(t.Context(), dryRun+strings.Join(words[1:], " "), nil)
 	case strings.HasPrefix(name, ".ci/"):
-		check = exec.Command("test", "-x", filepath.Join("../../..", name))
+		check = exec.Command("test", "-x", filepath.Join(program.Root(t), name))
 	default:
 		t.Errorf("%s:%d: nobody knows how to check %q: give it a row in rules() of internal/e2e/pages/rules_test.go", path, c.line, c.text)
 		return
@@ -117,10 +117,7 @@ func (w *world) span(t testing.TB, path string, c command) {
 // composed: what the README has made beside compose.yaml is what it asks for.
 func (w *world) composed(t testing.TB) {
 	t.Helper()
-	compose, err := os.ReadFile(filepath.Join(program.Root(t), "compose.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	compose := program.Read(t, "compose.yaml")
 	env, err := os.ReadFile(filepath.Join(w.dir, ".env"))
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"io/fs"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -49,11 +48,7 @@ func pages(t testing.TB) []string {
 
 func readPage(t testing.TB, path string) page {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(program.Root(t), path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := parsePage(string(text))
+	p := parsePage(string(program.Read(t, path)))
 	p.path = path
 	return p
 }

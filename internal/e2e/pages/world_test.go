@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"waybill/internal/app"
+	"waybill/internal/e2e/bell"
 	"waybill/internal/e2e/program"
 )
 
@@ -137,27 +138,25 @@ func (w *world) measure(line string) string {
 // is wanted: some answers take a second to be there.
 func (w *world) once(t testing.TB, r rule, c command, line string) {
 	t.Helper()
-	late, every := time.After(20*time.Second), time.NewTicker(200*time.Millisecond)
-	defer every.Stop()
-	for {
+	run := func() error {
 		out, err := w.shell(t.Context(), w.fillIn(line), w.env(line)).CombinedOutput()
 		if err == nil {
 			err = says(r, c, out)
 		}
-		if err == nil {
-			w.remember(out)
-			return
+		if err != nil {
+			return fmt.Errorf("%w\n%s", err, out)
 		}
-		again := r.want != ""
-		select {
-		case <-every.C:
-		case <-late:
-			again = false
-		}
-		if !again {
-			t.Errorf("%s:%d: %s: %v\n%s", r.page, c.line, c.text, err, out)
-			return
-		}
+		w.remember(out)
+		return nil
+	}
+	err := run()
+	if err != nil && r.want != "" {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		err = bell.Poll(ctx, "what the rule wants", run)
+	}
+	if err != nil {
+		t.Errorf("%s:%d: %s: %v", r.page, c.line, c.text, err)
 	}
 }
 
@@ -195,17 +194,20 @@ func (w *world) stage(line string) {
 	env := append(w.engineEnv(), "WAYBILL_METRICS="+w.ports.Free(w.t), "WAYBILL_LISTEN="+w.ports.Free(w.t))
 	p := program.Start(w.t, w.shell(context.Background(), "exec "+w.fillIn(line), env))
 	w.running = append(w.running, p)
-	deadline, every := time.Now().Add(time.Minute), time.NewTicker(100*time.Millisecond)
-	defer every.Stop()
-	for {
-		out, err := w.shell(w.t.Context(), "waybill health", env).CombinedOutput()
-		if err == nil {
-			return
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	err := bell.Poll(ctx, line+" to be healthy", func() error {
+		out, err := w.shell(ctx, "waybill health", env).CombinedOutput()
+		if err != nil && p.Ended() {
+			w.t.Fatalf("%s ended:\n%s", line, p.Output())
 		}
-		if p.Ended() || time.Now().After(deadline) {
-			w.t.Fatalf("%s is not healthy: %s\n%s", line, out, p.Output())
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
 		}
-		<-every.C
+		return nil
+	})
+	if err != nil {
+		w.t.Fatalf("%v\n%s", err, p.Output())
 	}
 }
 

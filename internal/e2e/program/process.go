@@ -18,12 +18,17 @@ import (
 // patience bounds every wait; none takes as long when all is well.
 const patience = 60 * time.Second
 
+// fetching bounds the wait for a first line: the first start of an engine on a
+// machine fetches it.
+const fetching = 3 * time.Minute
+
 // drain is how long a process that a test has left may take to end.
 const drain = 20 * time.Second
 
 // Process is one that a test has started. Its standard input stays open until
-// Stop: an engine ends with it, a device reads it.
+// the test's end: an engine ends with it, a device reads it.
 type Process struct {
+	// Of the process that runs now; another one's after Again.
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	out   *output       // standard output
@@ -35,30 +40,45 @@ type Process struct {
 // Start starts the command in a process group of its own.
 func Start(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
-	p := &Process{cmd: cmd, out: newOutput(), all: newOutput(), ended: make(chan struct{})}
+	p := new(Process)
+	p.start(t, cmd)
+	t.Cleanup(func() {
+		_ = p.stdin.Close()
+		if !p.Ended() {
+			_ = p.Stop(drain) // so that its children have gone, too, and write no more files
+		}
+		_ = syscall.Kill(-p.PID(), syscall.SIGKILL) // an error says that it has ended
+		<-p.ended
+	})
+	return p
+}
+
+// Again starts the command of a process that has ended once more. It ends when
+// the first one would have ended.
+func (p *Process) Again(t testing.TB) {
+	t.Helper()
+	cmd := exec.Command(p.cmd.Path, p.cmd.Args[1:]...)
+	cmd.Dir, cmd.Env = p.cmd.Dir, p.cmd.Env
+	p.start(t, cmd)
+}
+
+func (p *Process) start(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
+	p.cmd, p.out, p.all, p.ended, p.err = cmd, newOutput(), newOutput(), make(chan struct{}), nil
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(p.out, p.all), p.all
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	var err error
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.start(); err != nil {
+	if err := p.launch(); err != nil {
 		t.Fatalf("start %s: %v", cmd, err)
 	}
-	t.Cleanup(func() {
-		_ = p.stdin.Close()
-		if !p.Ended() {
-			_ = p.Stop(drain) // so that its children have gone, too, and write no more files
-		}
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // an error says that it has ended
-		<-p.ended
-	})
-	return p
 }
 
-// start keeps the thread that starts the process for as long as it lives: the
+// launch keeps the thread that starts the process for as long as it lives: the
 // kernel kills the process when that thread ends.
-func (p *Process) start() error {
+func (p *Process) launch() error {
 	started := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
@@ -75,22 +95,23 @@ func (p *Process) start() error {
 	return <-started
 }
 
-// FirstLine waits for the first line of standard output.
+// FirstLine waits for the first line of standard output, which says where an
+// engine serves.
 func (p *Process) FirstLine(t testing.TB) string {
 	t.Helper()
-	return strings.TrimSpace(p.await(t, p.out, regexp.MustCompile(`^.*\n`)))
+	return strings.TrimSpace(p.await(t, p.out, regexp.MustCompile(`^.*\n`), fetching))
 }
 
 // AwaitOutput waits until the pattern is in what the process has said, and
 // returns what matched.
 func (p *Process) AwaitOutput(t testing.TB, pattern *regexp.Regexp) string {
 	t.Helper()
-	return p.await(t, p.all, pattern)
+	return p.await(t, p.all, pattern, patience)
 }
 
-func (p *Process) await(t testing.TB, o *output, pattern *regexp.Regexp) string {
+func (p *Process) await(t testing.TB, o *output, pattern *regexp.Regexp, within time.Duration) string {
 	t.Helper()
-	late := time.NewTimer(patience)
+	late := time.NewTimer(within)
 	defer late.Stop()
 	for {
 		text, more := o.read()
@@ -103,7 +124,7 @@ func (p *Process) await(t testing.TB, o *output, pattern *regexp.Regexp) string 
 		select {
 		case <-more:
 		case <-late.C:
-			t.Fatalf("waited %v for %s to say %s; it said:\n%s", patience, p.cmd, pattern, p.Output())
+			t.Fatalf("waited %v for %s to say %s; it said:\n%s", within, p.cmd, pattern, p.Output())
 		}
 	}
 }
@@ -144,6 +165,15 @@ func (p *Process) Stop(within time.Duration) error {
 	if p.err != nil {
 		return fmt.Errorf("%s was asked to end: %w\n%s", p.cmd, p.err, p.Output())
 	}
+	return nil
+}
+
+// Kill ends the process as kill -9 does and returns when it is gone.
+func (p *Process) Kill() error {
+	if err := p.cmd.Process.Kill(); err != nil {
+		return fmt.Errorf("kill %s: %w", p.cmd, err)
+	}
+	<-p.ended
 	return nil
 }
 

@@ -7,6 +7,7 @@
 package program
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -16,14 +17,39 @@ import (
 	"testing"
 )
 
-// Root of the module, seen from a package two folders below internal/.
+// Root of the module.
 func Root(t testing.TB) string {
 	t.Helper()
-	root, err := filepath.Abs("../../..")
+	dir, err := root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return root
+	return dir
+}
+
+// root is the first folder with a go.mod, from the test's package upwards.
+func root() (string, error) {
+	dir, err := os.Getwd()
+	for err == nil {
+		if _, missing := os.Stat(filepath.Join(dir, "go.mod")); missing == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			err = errors.New("there is no go.mod above the working directory")
+		}
+		dir = filepath.Dir(dir)
+	}
+	return "", fmt.Errorf("find the module: %w", err)
+}
+
+// Read a file of the repository; the path is seen from its root.
+func Read(t testing.TB, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(Root(t), path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // Main builds the binary, says where through path, runs the tests and returns
@@ -32,8 +58,7 @@ func Main(m *testing.M, path *string) int {
 	dir, err := os.MkdirTemp("", "waybill-program-")
 	if err == nil {
 		defer os.RemoveAll(dir)
-		*path = filepath.Join(dir, "waybill")
-		err = build(*path)
+		*path, err = Build(dir)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -42,18 +67,24 @@ func Main(m *testing.M, path *string) int {
 	return m.Run()
 }
 
-// build runs what `make build` would, but for where the binary goes.
-func build(path string) error {
+// Build runs what `make build` would, but for where the binary goes: into dir.
+// It returns the binary's path.
+func Build(dir string) (string, error) {
+	module, err := root()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "waybill")
 	const script = `set -o pipefail; make --no-print-directory -n build | sed "s|-o bin/waybill|-o '$0'|" | bash -e`
 	cmd := exec.Command("bash", "-c", script, path)
-	cmd.Dir = "../../.."
+	cmd.Dir = module
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build waybill: %w\n%s", err, out)
+		return "", fmt.Errorf("build waybill: %w\n%s", err, out)
 	}
 	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("build waybill: `make build` builds another file than bin/waybill: %w", err)
+		return "", fmt.Errorf("build waybill: `make build` builds another file than bin/waybill: %w", err)
 	}
-	return nil
+	return path, nil
 }
 
 // Ports are given to one test, on a loopback address that is its own: tests of
