@@ -41,7 +41,7 @@ func wentWell(t *testing.T) *theirs {
 func (x *theirs) add(position uint64) *ledger.Push {
 	at := ledger.Place{User: "anna", Position: position}
 	p := &ledger.Push{
-		Name: "office-1", Pushed: 1, TTL: 3_600_000,
+		Asked: ledger.Asked{Name: "office-1", TTL: 3_600_000}, Pushed: 1,
 		Whole: []ledger.Ending{acked}, Devices: map[string][]ledger.Ending{"phone": {acked}},
 	}
 	x.ledger.Pushes[at] = p

@@ -22,8 +22,9 @@ type Ledger struct {
 	Order      []Place          // pushes as they were read, repeats of a name among them
 	Partitions map[string]int32 // of users
 	Unended    int              // pushes without an outcome as a whole
-	Stale      int              // decisions of older terms
+	Stale      int              // decisions of older terms, which are none
 	Kinds      map[schemas.Kind]int
+	Rows       Rows                   // what the history must have of all this
 	Ends       map[schemas.Reason]int // connections by why they ended
 	Cursors    map[Device]uint64      // newest, that a connection presented or acknowledged
 
@@ -41,14 +42,22 @@ type Device struct{ User, Device string }
 
 // Push is one push and every outcome that the log has of it.
 type Push struct {
+	Asked
 	ID      schemas.ID
-	Name    string // the caller's own
 	Trace   schemas.ID
 	Pushed  int64 // broker's time; 0 = there are outcomes of a push that there is not
-	TTL     int64 // milliseconds
-	Label   string
 	Whole   []Ending
 	Devices map[string][]Ending
+}
+
+// Asked is what a caller says of a push, as the log has it.
+type Asked struct {
+	App, Device     string // no device = all of the user's
+	Name            string // the caller's own push id
+	Family, Command uint32
+	TTL             int64 // milliseconds
+	Label           string
+	Body            string
 }
 
 // Ending is one outcome.
@@ -66,7 +75,7 @@ type Ending struct {
 func New() *Ledger {
 	return &Ledger{
 		Pushes: make(map[Place]*Push), Partitions: make(map[string]int32), terms: make(map[int32]schemas.Position),
-		Kinds: make(map[schemas.Kind]int), Ends: make(map[schemas.Reason]int), Cursors: make(map[Device]uint64),
+		Kinds: make(map[schemas.Kind]int), Rows: newRows(), Ends: make(map[schemas.Reason]int), Cursors: make(map[Device]uint64),
 	}
 }
 
@@ -74,16 +83,17 @@ func New() *Ledger {
 func (l *Ledger) Enter(partition int32, r *eventlog.Entry) {
 	e := r.Event
 	l.Kinds[e.Kind]++
+	if e.Kind > schemas.Kind_KIND_CLAIMED && e.Kind < schemas.Kind_KIND_SEALED && schemas.Position(e.Term) != l.terms[partition] {
+		l.Stale++
+		return
+	}
+	l.Rows.enter(e)
 	switch e.Kind {
 	case schemas.Kind_KIND_CLAIMED:
 		l.terms[partition] = r.Position
 	case schemas.Kind_KIND_PUSHED:
 		l.pushed(partition, r)
 	case schemas.Kind_KIND_OUTCOME:
-		if schemas.Position(e.Term) != l.terms[partition] {
-			l.Stale++
-			return
-		}
 		l.outcome(e)
 	case schemas.Kind_KIND_DISCONNECTED:
 		l.Ends[e.Disconnected.GetReason()]++
@@ -99,15 +109,18 @@ func (l *Ledger) acked(e *schemas.Event, cursor uint64) {
 }
 
 func (l *Ledger) pushed(partition int32, r *eventlog.Entry) {
-	e := r.Event
+	e, b := r.Event, r.Event.Pushed
 	user := strings.Clone(e.User)
 	at := Place{user, uint64(r.Position)}
 	l.Partitions[user] = partition
 	l.Order = append(l.Order, at)
 	l.Unended++
 	l.Pushes[at] = &Push{
-		ID: schemas.IDFrom(e.Pushed.PushId), Name: strings.Clone(e.Pushed.Name), Trace: schemas.IDFrom(e.TraceId),
-		Pushed: r.Time, TTL: e.Pushed.Ttl, Label: strings.Clone(e.Pushed.Label), Devices: make(map[string][]Ending),
+		Asked: Asked{
+			App: strings.Clone(e.App), Device: strings.Clone(e.Device), Name: strings.Clone(b.Name),
+			Family: b.Family, Command: b.Command, TTL: b.Ttl, Label: strings.Clone(b.Label), Body: string(b.Body),
+		},
+		ID: schemas.IDFrom(b.PushId), Trace: schemas.IDFrom(e.TraceId), Pushed: r.Time, Devices: make(map[string][]Ending),
 	}
 }
 

@@ -74,3 +74,30 @@ func TestNothingIsForgotten(t *testing.T) {
 		t.Errorf("places (-want +got):\n%s", d)
 	}
 }
+
+// TestRows: an event is no row, one or two; a decision of an older term is none.
+func TestRows(t *testing.T) {
+	l := log{ledger: New()}
+	first := l.claim()
+	at := l.push("one")
+	l.add(&schemas.Event{Kind: schemas.Kind_KIND_SENT, Sent: &schemas.Sent{Position: at}})
+	l.add(&schemas.Event{Kind: schemas.Kind_KIND_BOUNCED, Bounced: &schemas.Bounced{Position: at}})
+	l.add(&schemas.Event{Kind: schemas.Kind_KIND_BOUNCED, Bounced: &schemas.Bounced{}}) // of no push
+	l.add(&schemas.Event{Kind: schemas.Kind_KIND_ACKED, Acked: &schemas.Acked{Cursor: at}})
+	l.add(&schemas.Event{Kind: schemas.Kind_KIND_DISCONNECTED, Disconnected: &schemas.Disconnected{}})
+	l.add(&schemas.Event{Kind: schemas.Kind_KIND_REFUSED, TraceId: make([]byte, 16)})
+	l.deliver(first, at, "phone", false)
+	l.add(&schemas.Event{Kind: schemas.Kind_KIND_OUTCOME, Term: first, Outcome: &schemas.Outcome{Position: at, Class: schemas.Class_CLASS_DELIVERED}})
+	l.claim()
+	l.add(&schemas.Event{Kind: schemas.Kind_KIND_ROUTE_ENDED, Term: first, RouteEnded: &schemas.RouteEnded{}})
+	want := Rows{
+		Hops:        map[string]int{"pushed": 1, "dispatched": 2, "sent": 1, "bounced": 1, "acked": 1, "outcome": 2, "refused": 1},
+		Connections: map[string]int{"disconnected": 1, "refused": 1},
+	}
+	if d := cmp.Diff(want, l.ledger.Rows); d != "" {
+		t.Errorf("rows (-want +got):\n%s", d)
+	}
+	if l.ledger.Stale != 1 {
+		t.Errorf("%d decisions were of older terms, want 1", l.ledger.Stale)
+	}
+}
