@@ -62,7 +62,7 @@ func New(cfg Config) (*Gate, error) {
 		return nil, fmt.Errorf("configure gate: %w", err)
 	}
 	g := &Gate{
-		cfg: cfg, now: time.Now, table: newTable(), wheel: &wheel{}, epoch: time.Now(), peers: newPeers(cfg.Number), places: newPlaces(cfg.Facts),
+		cfg: cfg, now: time.Now, table: newTable(), wheel: &wheel{}, epoch: time.Now(), peers: newPeers(cfg.Number), places: newPlaces(cfg.Facts, cfg.Logger),
 		refusals: newRefusals(), ready: make(chan struct{}), stop: func(error) {},
 	}
 	g.tokens = newTokens(cfg.Apps, func() time.Time { return g.now() })

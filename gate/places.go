@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,8 @@ const (
 	// askWait bounds one question, so that an app without a topic does not hold
 	// up the others.
 	askWait = 2 * time.Second
+	// sayEvery is how often the same app is complained about.
+	sayEvery = time.Minute
 )
 
 // places knows for which apps the log has said where their uplinks go. That
@@ -24,6 +27,7 @@ const (
 // answer is there, uplinks of the app are refused as busy.
 type places struct {
 	facts Facts
+	log   *slog.Logger
 	asked chan string // never closed; run receives
 	apps  sync.Map    // name → *place
 }
@@ -31,10 +35,13 @@ type places struct {
 type place struct {
 	ready  atomic.Bool
 	asking atomic.Bool // its name is in the channel, or with run
+	said   time.Time   // run's: when it last told the operator
 }
 
 // newPlaces knows none.
-func newPlaces(f Facts) *places { return &places{facts: f, asked: make(chan string, mostAsked)} }
+func newPlaces(f Facts, log *slog.Logger) *places {
+	return &places{facts: f, log: log, asked: make(chan string, mostAsked)}
+}
 
 // has says whether an uplink of the app can be reported without waiting. If not,
 // it sees to it that somebody asks. It never blocks.
@@ -65,11 +72,24 @@ func (p *places) run(ctx context.Context) {
 		case app := <-p.asked:
 			v, _ := p.apps.Load(app)
 			at := v.(*place)
-			at.ready.Store(p.ask(ctx, app) == nil)
+			err := p.ask(ctx, app)
+			if err != nil && ctx.Err() == nil {
+				at.say(p.log, app, err)
+			}
+			at.ready.Store(err == nil)
 			at.asking.Store(false)
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// say tells the operator of an app whose devices can send nothing up, once in a
+// while: a topic that is missing is made by nobody else.
+func (at *place) say(log *slog.Logger, app string, err error) {
+	if now := time.Now(); now.Sub(at.said) >= sayEvery {
+		at.said = now
+		log.Warn("uplinks of an app are refused", "app", app, "err", err)
 	}
 }
 

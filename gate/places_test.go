@@ -1,8 +1,10 @@
 package gate
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -28,8 +30,9 @@ func (s slowPlaces) Prepare(_ context.Context, topics ...string) error {
 func TestUplinksOfANewApp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t)
+		var said bytes.Buffer
 		slow := slowPlaces{h.facts, make(chan []string), make(chan error)}
-		h.gate.places = newPlaces(slow)
+		h.gate.places = newPlaces(slow, slog.New(slog.NewTextHandler(&said, nil)))
 		go h.gate.places.run(t.Context()) // the bubble waits for it
 
 		h.do("login seq=1")
@@ -46,6 +49,9 @@ func TestUplinksOfANewApp(t *testing.T) {
 		refused("before the answer")
 		slow.answers <- errors.New("nobody knows it")
 		synctest.Wait()
+		if text := said.String(); !strings.Contains(text, "app=freight") || !strings.Contains(text, "nobody knows it") {
+			t.Errorf("the operator is told %q", text)
+		}
 		refused("after an answer that says nothing")
 		<-slow.asked // by that uplink
 		refused("before the second answer")

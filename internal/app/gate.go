@@ -63,11 +63,9 @@ func NewGate(b Base, cfg GateConfig) (*Stage, error) {
 			return nil
 		}
 		// So that no connection's first fact waits for the topic's partitions.
-		topics := []string{eventlog.EventsTopic}
-		for _, app := range view.Names() {
-			topics = append(topics, eventlog.UplinkTopic(app))
-		}
-		if err := facts.Prepare(ctx, topics...); err != nil {
+		// Where an app's uplinks go the gate asks when its first device logs in:
+		// an app without its topic stops nobody else's.
+		if err := facts.Prepare(ctx); err != nil {
 			return fmt.Errorf("look up topics: %w", err)
 		}
 		return g.Run(ctx)
