@@ -42,9 +42,9 @@ func startEngines(t testing.TB, dir string, nodes int) *engines {
 	start := func(name string) *program.Process {
 		return program.Start(t, exec.Command(waybillBinary(t), "engine", name, "--dir", filepath.Join(dir, name)))
 	}
-	// The exit code of ClickHouse says whether a query had to be cut off: nobody asks.
 	postgres, clickhouse := start("postgres"), start("clickhouse")
 	endsWell(t, postgres)
+	endsWell(t, clickhouse)
 	kafka, err := cluster.Start(ctx, cluster.Config{Nodes: nodes, Dir: filepath.Join(dir, "brokers")})
 	if err != nil {
 		t.Fatal(err)

@@ -210,6 +210,36 @@ func TestClickHouseEndsLongQueries(t *testing.T) {
 	}
 }
 
+// TestClickHouseCutsQueries: one that runs on after the end was asked for is cut
+// off, and said; the engine has ended well all the same.
+func TestClickHouseCutsQueries(t *testing.T) {
+	dir := t.TempDir()
+	c := startClickHouse(t, dir)
+	conn := connect(t, c)
+	hops(t, conn)
+	if err := insertHops(t.Context(), conn, "batch", 100); err != nil {
+		t.Fatal(err)
+	}
+	const long = "SELECT count() FROM numbers(1000000000000) FORMAT Null"
+	cut := make(chan error, 1)
+	go func() { cut <- conn.Exec(t.Context(), long) }()
+	for count(t, conn, "SELECT count() FROM system.processes WHERE query LIKE '%1000000000000%' AND query NOT LIKE '%processes%'") == 0 {
+		// It has not come in yet.
+	}
+	closed(t, c)
+	if c.child.err != nil || !strings.Contains(c.child.tail.lastWords(), "queries cut while draining") {
+		t.Errorf("it ended with %v and said %q", c.child.err, c.child.tail.lastWords())
+	}
+	if err := <-cut; err == nil {
+		t.Error("a query that was cut off has succeeded")
+	}
+	c = startClickHouse(t, dir)
+	defer func() { closed(t, c) }()
+	if n := count(t, connect(t, c), "SELECT count() FROM hops"); n != 100 {
+		t.Errorf("%d rows of 100", n)
+	}
+}
+
 func TestClickHouseKill(t *testing.T) {
 	dir := t.TempDir()
 	c := startClickHouse(t, dir)

@@ -117,9 +117,13 @@ func (s *Server) Serve(ln net.Listener) error {
 	return nil
 }
 
+// ErrRunning says that Close has left a query running.
+var ErrRunning = errors.New("a query is still running")
+
 // Close stops listening and closes the data directory. Queries that run get
-// until ctx is done; after that the directory is left open, and only the end of
-// the process closes it.
+// until ctx is done; after that the error is ErrRunning, the directory is left
+// open, and only the end of the process closes it: as a kill does, which loses
+// nothing that was answered.
 func (s *Server) Close(ctx context.Context) error {
 	stopped := s.http.Shutdown(ctx)
 	for range s.cfg.Connections {
@@ -127,7 +131,7 @@ func (s *Server) Close(ctx context.Context) error {
 		case ses := <-s.free:
 			ses.conn.Close()
 		case <-ctx.Done():
-			return errors.Join(stopped, errors.New("close clickhouse: a query is still running"))
+			return fmt.Errorf("close clickhouse: %w", errors.Join(ErrRunning, stopped))
 		}
 	}
 	return stopped
