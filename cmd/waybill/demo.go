@@ -64,7 +64,7 @@ func (c *demoCmd) city(ctx context.Context, d *app.Dev) error {
 		Brokers: d.Base.Kafka,
 		Ingest:  "http://" + d.Stage(app.DevIngest).Addr(),
 		Console: "http://" + d.Stage(app.DevConsole).Addr(),
-		Out:     os.Stdout, Live: isTerminal(os.Stdout),
+		Out:     os.Stdout, Live: isTerminal(os.Stdout), Stays: c.Keep,
 	})
 }
 

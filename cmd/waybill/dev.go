@@ -90,8 +90,8 @@ func (c *devCmd) greet(d *app.Dev, took time.Duration) {
   broker     %s
 
 Try, in two other terminals:
-  waybill device --user anna
-  waybill push --user anna --json '{"hello":"road"}'
+  %[9]s device --user anna
+  %[9]s push --user anna --json '{"hello":"road"}'
 `, took.Seconds(), c.Dir, d.Stage(app.DevGate(1)).Addr(), d.Stage(app.DevIngest).Addr(), d.App.APIKey,
-		d.Stage(app.DevConsole).Addr(), c.Metrics, d.Base.Kafka[0])
+		d.Stage(app.DevConsole).Addr(), c.Metrics, d.Base.Kafka[0], os.Args[0])
 }

@@ -25,6 +25,7 @@ type Config struct {
 	Console string   // URL
 	Out     io.Writer
 	Live    bool // redraw one status line, as on a terminal
+	Stays   bool // the Console can be read afterwards
 }
 
 // counts of what the city sees of itself.
@@ -108,7 +109,8 @@ func (c *city) day(ctx context.Context) error {
 		return err
 	}
 	c.silence()
-	c.counts.print(c.cfg.Out, f, c.status())
+	c.say(true)
+	c.counts.print(c.cfg.Out, f)
 	if err := c.printSurvivor(ctx); err != nil {
 		return err
 	}

@@ -30,18 +30,26 @@ func (c *city) statusLine(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		if c.cfg.Live {
-			fmt.Fprintf(c.cfg.Out, "\r\033[K%s", c.status())
-		} else {
-			fmt.Fprintln(c.cfg.Out, c.status())
-		}
+		c.say(false)
 	}
 }
 
-func (n *counts) print(out io.Writer, f funnel, status string) {
-	fmt.Fprintf(out, "\r\033[K%s\n\n", status)
+// say how it stands: on a terminal in the place of the line before, and the last
+// one stays.
+func (c *city) say(last bool) {
+	switch {
+	case !c.cfg.Live:
+		fmt.Fprintln(c.cfg.Out, c.status())
+	case last:
+		fmt.Fprintf(c.cfg.Out, "\r\033[K%s\n", c.status())
+	default:
+		fmt.Fprintf(c.cfg.Out, "\r\033[K%s", c.status())
+	}
+}
+
+func (n *counts) print(out io.Writer, f funnel) {
 	row := func(what string, count int64, say string) { fmt.Fprintf(out, "  %-28s %8d  %s\n", what, count, say) }
-	fmt.Fprintln(out, "Drivers")
+	fmt.Fprintln(out, "\nDrivers")
 	row("connections made", n.connects.Load(), "logins and resumes")
 	row("tunnels driven through", n.tunnels.Load(), "")
 	row("locations acknowledged", n.reports.Load(), "each is in the log")
@@ -81,11 +89,19 @@ func (c *city) printSurvivor(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.cfg.Out, "\nOne offer that survived a tunnel (%s):\n\n%s\nThe same as a page: %s/traces/%s\n", o.driver, text, c.cfg.Console, o.push)
+		fmt.Fprintf(c.cfg.Out, "\nOne offer that survived a tunnel (%s):\n\n%s\n%s\n", o.driver, text, c.page(o))
 		return nil
 	}
 	fmt.Fprintln(c.cfg.Out, "\nNo offer needed a second connection this time; run it again.")
 	return nil
+}
+
+// page says where a person reads the same.
+func (c *city) page(o offer) string {
+	if !c.cfg.Stays {
+		return "To read it as a page, let the city stay: waybill demo --keep"
+	}
+	return fmt.Sprintf("The same as a page: %s/traces/%s", c.cfg.Console, o.push)
 }
 
 // survived says whether this offer, and not another one of its trace, was
