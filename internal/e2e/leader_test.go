@@ -5,13 +5,15 @@ import (
 	"testing"
 	"time"
 
-	"waybill/delivery"
 	"waybill/internal/eventlog"
 )
 
 // leaderAway is how long calls may be refused after a leader was killed: the
 // brokers notice after three seconds, and elect; the rest is for two busy cores.
 const leaderAway = 15 * time.Second
+
+// leaderAfter is how long the load goes on when all copies are there again.
+const leaderAfter = 4 * time.Second
 
 // leaderRate of calls, with three brokers on two cores.
 const leaderRate = 100
@@ -24,12 +26,7 @@ func TestLeaderKilled(t *testing.T) {
 		t.Skip("the embedded broker is one: make test-engines runs this; TestPartitionAway fails one partition with a seam")
 	}
 	t.Parallel()
-	cfg := configOf(t, 3)
-	// Until the dead broker's session has ended the others acknowledge nothing,
-	// though they still say where the log ends: delivery takes the silence of
-	// the gates for that of the phones, if its timer is shorter than that.
-	cfg.Settings.AckTimer = delivery.Defaults().AckTimer
-	w := start(t, cfg)
+	w := start(t, configOf(t, 3))
 	phones := w.outagePhones()
 	l := w.startLoad(leaderRate, outageUser)
 	l.pass(outageWarm)
@@ -43,6 +40,7 @@ func TestLeaderKilled(t *testing.T) {
 	if err := w.engines.nodes.Kill(t.Context(), before.Leader); err != nil {
 		t.Fatal(err)
 	}
+	gone := time.Now()
 	l.pass(leaderAway)
 	now, err := w.engines.nodes.Place(t.Context(), eventlog.EventsTopic, partition)
 	if err != nil || now.Leader < 0 || now.Leader == before.Leader {
@@ -59,12 +57,14 @@ func TestLeaderKilled(t *testing.T) {
 		}
 		return err
 	})
-	l.pass(outageAfter)
+	l.pass(leaderAfter)
 	l.stop()
+	l.sayAgain()
 	w.awaitDelivered()
 
-	l.checkCalls(killed, killed.Add(leaderAway))
+	a := absence{killed: killed, gone: gone, back: back, until: killed.Add(leaderAway)}
+	l.checkAnswers(a)
 	l.checkHanded(phones)
 	checkHeld(t, phones)
-	t.Logf("node %d was away: %s", before.Leader, l.describe(killed, back))
+	t.Logf("node %d was away: %s", before.Leader, l.describe(a))
 }

@@ -43,7 +43,8 @@ func (l *load) run(ctx context.Context, rate int, all *sync.WaitGroup) {
 	for {
 		due := int(time.Since(since).Seconds() * float64(rate))
 		for n := made; n < due; n++ {
-			all.Go(func() { l.enter(l.post(context.WithoutCancel(ctx), n)) })
+			at := since.Add(time.Duration(n) * time.Second / time.Duration(rate))
+			all.Go(func() { l.enter(l.post(context.WithoutCancel(ctx), n, at)) })
 		}
 		made = due
 		select {
