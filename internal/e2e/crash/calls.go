@@ -10,27 +10,56 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
+
+	"waybill/schemas"
 )
 
 // answer to one push request.
 type answer struct {
-	Status string `json:"status"`
+	Status string         `json:"status"`
+	Trace  string         `json:"trace_id"`
+	Pushes []answeredPush `json:"pushes"`
 	Error  struct {
 		Message string `json:"message"`
 	} `json:"error"`
 }
 
+type answeredPush struct {
+	User string `json:"user"`
+	ID   string `json:"push_id"`
+}
+
 // callTimeout is longer than ingest takes to say that it does not know.
 const callTimeout = 20 * time.Second
 
+// Status of a push, in the API's words.
+const (
+	statusAccepted = "accepted"
+	statusBusy     = "busy"    // surely not in the log
+	statusUnknown  = "unknown" // perhaps
+)
+
 var errAgain = errors.New("something has to be said again")
+
+// say begins a call: all that is in it is ready before it is made.
+func (o *office) say(all []*push) []*request {
+	call := int(o.calls.Add(1))
+	requests := make([]*request, len(all))
+	for n, p := range all {
+		p.begin(call, n)
+		requests[n] = &p.request
+	}
+	return requests
+}
 
 // batch pushes in one call: an object for one, else an array.
 func (o *office) batch(ctx context.Context, c *http.Client, all []*push) error {
-	body, err := json.Marshal(all)
+	requests := o.say(all)
+	body, err := json.Marshal(requests)
 	if len(all) == 1 {
-		body, err = json.Marshal(all[0])
+		body, err = json.Marshal(requests[0])
 	}
 	if err != nil {
 		return err
@@ -91,15 +120,18 @@ func (o *office) stream(ctx context.Context, c *http.Client, all []*push) error 
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	out, in := io.Pipe()
-	go func() {
+	var writing sync.WaitGroup
+	requests := o.say(all)
+	writing.Go(func() {
 		e := json.NewEncoder(in)
-		for _, p := range all {
-			if e.Encode(p) != nil {
+		for _, r := range requests {
+			if e.Encode(r) != nil {
 				break // the call has ended
 			}
 		}
 		_ = in.Close()
-	}()
+	})
+	defer writing.Wait()
 	defer out.Close()
 	resp, err := o.post(ctx, c, "application/x-ndjson", out)
 	if err != nil {
@@ -141,19 +173,36 @@ func (o *office) post(ctx context.Context, c *http.Client, form string, body io.
 
 // note what became of one push.
 func (o *office) note(p *push, a *answer) error {
+	t := p.last()
+	t.status, t.answered = a.Status, time.Now()
 	switch a.Status {
-	case "accepted":
-		p.accepted = time.Now()
+	case statusAccepted:
 		o.accepted.Add(1)
-		return nil
-	case "busy":
+		return o.recognize(p, a)
+	case statusBusy:
 		o.refused.Add(1)
-	case "unknown":
+	case statusUnknown:
 		o.doubtful.Add(1)
 	default:
 		return o.strange(fmt.Errorf("%q to a push: %s", a.Status, a.Error.Message))
 	}
 	return errAgain
+}
+
+// recognize the push in the answer that accepts it: what the caller set, the
+// answer repeats; what it left open, the answer says.
+func (o *office) recognize(p *push, a *answer) error {
+	t := p.last()
+	trace, err := schemas.ParseID(a.Trace)
+	if err != nil || !t.trace.IsZero() && trace != t.trace {
+		return o.strange(fmt.Errorf("trace %q for push %s, sent with %q: %v", a.Trace, p.Name, p.Trace, err))
+	}
+	t.trace = trace
+	id := schemas.NamedID(o.app, p.User, p.Name).String()
+	if len(a.Pushes) != 1 || a.Pushes[0].User != p.User || a.Pushes[0].ID != id {
+		return o.strange(fmt.Errorf("push %s of %s, whose id is %s, has the answer %v", p.Name, p.User, id, a.Pushes))
+	}
+	return nil
 }
 
 // strange keeps an answer that nobody should get.

@@ -31,6 +31,7 @@ func (v violation) String() string {
 
 // audit holds the three counts against each other.
 type audit struct {
+	app    string
 	ledger *ledger.Ledger
 	pushes []push
 	phones []*phone
@@ -47,7 +48,9 @@ func (a *audit) check() []violation {
 	for _, at := range a.ledger.Places() {
 		a.outcomes(at, a.ledger.Pushes[at])
 	}
+	a.asked()
 	a.accepted()
+	a.order()
 	a.handed = make(map[ledger.Place]bool)
 	for _, p := range a.phones {
 		a.found = append(a.found, p.violations()...)
@@ -83,39 +86,24 @@ func mayEnd(end ledger.Ending) bool {
 	return end.Class == schemas.Class_CLASS_DELIVERED || end.Reason == schemas.Reason_REASON_DUPLICATE
 }
 
-// accepted: what the office was told of is in the log, once but for repeats that
-// were withdrawn.
-func (a *audit) accepted() {
-	first := make(map[string]int)
-	for _, at := range a.ledger.Order {
-		if x := a.ledger.Pushes[at]; len(x.Whole) == 0 || x.Whole[0].Reason != schemas.Reason_REASON_DUPLICATE {
-			first[x.Name]++
-			if first[x.Name] > 1 {
-				a.wrong("pushed twice", at, "", "%s is in the log a second time and was not withdrawn as a duplicate", x.Name)
-			}
-		}
-	}
-	for n := range a.pushes {
-		p := &a.pushes[n]
-		if first[p.Name] == 0 && !p.accepted.IsZero() {
-			a.wrong("accepted and lost", ledger.Place{User: p.User}, "", "%s was accepted at %s and is not in the log", p.Name, p.accepted.Format(clock))
-		}
-	}
-}
-
 // phone: what was delivered was handed over, and what was handed over was
 // delivered or ended as unconfirmed. That it came once and in order the
 // application has judged itself.
 func (a *audit) phone(p *phone) {
 	handed := make(map[uint64]bool)
 	for _, n := range p.got() {
-		at := ledger.Place{User: p.User, Position: n.position}
-		handed[n.position], a.handed[at] = true, true
+		at := ledger.Place{User: p.User, Position: n.Position}
+		handed[n.Position], a.handed[at] = true, true
 		x := a.ledger.Pushes[at]
 		if x == nil {
 			a.wrong("handed and not pushed", at, p.Device.Device, "was handed over and is not in the log")
-		} else if ends := x.Devices[p.Device.Device]; !ledger.Delivered(ends) && !ledger.Unconfirmed(ends) {
+			continue
+		}
+		if ends := x.Devices[p.Device.Device]; !ledger.Delivered(ends) && !ledger.Unconfirmed(ends) {
 			a.wrong("handed and not delivered", at, p.Device.Device, "was handed over and ended as %v", ends)
+		}
+		if say := unlike(p.Device.Device, n, x); say != "" {
+			a.wrong("handed as another", at, p.Device.Device, "was handed over with %s", say)
 		}
 	}
 	for _, at := range a.ledger.Order {

@@ -1,6 +1,8 @@
 package crash
 
 import (
+	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,24 +31,36 @@ var (
 func wentWell(t *testing.T) *theirs {
 	t.Helper()
 	x := &theirs{
-		ledger: ledger.New(), office: push{User: "anna", Name: "office-1", Number: 1, accepted: time.Unix(1, 0)},
+		ledger: ledger.New(), office: push{
+			request: request{User: "anna", Family: 7, JSON: json.RawMessage("1"), TTL: 3600, Label: "order", Name: "office-1"},
+			tries:   []try{{call: 1, made: time.Unix(1, 0), answered: time.Unix(2, 0), status: statusAccepted, trace: schemas.ID{1}}},
+		},
 		phone: &phone{Device: ledger.Device{User: "anna", Device: "phone"}, handled: make(map[int]uint64)},
 	}
 	x.push = x.add(7)
-	x.hand(t, 7, "1")
+	x.hand(t, 7)
 	return x
 }
 
-// add a push of the same name, delivered, to the ledger.
+// add the push to the ledger, as delivered; the first one is the try that was
+// accepted, later ones are tries that nobody knows.
 func (x *theirs) add(position uint64) *ledger.Push {
 	at := ledger.Place{User: "anna", Position: position}
 	p := &ledger.Push{
-		Asked: ledger.Asked{Name: "office-1", TTL: 3_600_000}, Pushed: 1,
+		Asked: ledger.Asked{App: "freight", Name: "office-1", Family: 7, TTL: 3_600_000, Label: "order", Body: "1"},
+		ID:    schemas.NamedID("freight", "anna", "office-1"), Trace: schemas.ID{byte(1 + len(x.ledger.Order))}, Pushed: 1,
 		Whole: []ledger.Ending{acked}, Devices: map[string][]ledger.Ending{"phone": {acked}},
 	}
 	x.ledger.Pushes[at] = p
 	x.ledger.Order = append(x.ledger.Order, at)
 	return p
+}
+
+// forget what the ledger has there.
+func (x *theirs) forget(position uint64) {
+	at := ledger.Place{User: "anna", Position: position}
+	delete(x.ledger.Pushes, at)
+	x.ledger.Order = slices.DeleteFunc(x.ledger.Order, func(other ledger.Place) bool { return other == at })
 }
 
 func TestAudit(t *testing.T) {
@@ -61,21 +75,34 @@ func TestAudit(t *testing.T) {
 		"ended early":            {func(x *theirs) { x.push.Whole[0] = expired }, []string{"ended early", "handed and not delivered"}},
 		"nothing is poison":      {func(x *theirs) { x.push.Whole[0], x.push.Devices["phone"][0] = poisoned, poisoned }, []string{"ended early"}},
 		"outcome of nothing":     {func(x *theirs) { x.push.Pushed = 0 }, []string{"no push"}},
-		"accepted, not there":    {func(x *theirs) { x.office.Name = "office-2" }, []string{"accepted and lost"}},
-		"not accepted":           {func(x *theirs) { x.office.Name, x.office.accepted = "office-2", time.Time{} }, nil},
-		"pushed twice":           {func(x *theirs) { x.add(9); x.hand(t, 9, "2") }, []string{"pushed twice"}},
+		"accepted, not there":    {func(x *theirs) { x.forget(7) }, []string{"accepted and lost", "handed and not pushed"}},
+		"another try's":          {func(x *theirs) { x.push.Trace = schemas.ID{9} }, []string{"accepted and lost", "handed as another"}},
+		"one try, two records":   {func(x *theirs) { p := x.add(9); p.Trace, p.Whole[0], p.Devices = schemas.ID{1}, duplicate, nil }, []string{"logged twice"}},
+		"not accepted":           {func(x *theirs) { x.office.tries[0].status = "" }, nil},
+		"refused, and there":     {func(x *theirs) { x.office.tries[0].status = statusBusy }, []string{"refused and logged"}},
+		"pushed twice":           {func(x *theirs) { x.add(9).Devices = nil }, []string{"pushed twice", "delivered and not handed"}},
 		"a repeat was withdrawn": {func(x *theirs) { p := x.add(9); p.Whole[0], p.Devices = duplicate, nil }, nil},
-		"handed, never pushed":   {func(x *theirs) { x.hand(t, 9, "2") }, []string{"handed and not pushed"}},
+		"handed, never pushed":   {func(x *theirs) { x.add(9); x.phone.handled = make(map[int]uint64); x.hand(t, 9); x.forget(9) }, []string{"handed and not pushed"}},
 		"handed, then lost":      {func(x *theirs) { x.push.Devices["phone"] = nil }, []string{"handed and not delivered"}},
 		"delivered, not handed":  {func(x *theirs) { x.phone.notes = nil }, []string{"delivered and not handed", "delivered and not handed"}},
-		"a repeat was handed":    {func(x *theirs) { x.add(9).Whole[0] = duplicate; x.hand(t, 9, "2") }, []string{"handed and not delivered"}},
-		"seen twice":             {func(x *theirs) { x.add(9).Name = "office-3"; x.hand(t, 9, "1") }, []string{"seen twice"}},
-		"out of order":           {func(x *theirs) { x.add(5).Name = "office-3"; x.hand(t, 5, "2") }, []string{"out of order"}},
+		"a repeat was handed":    {func(x *theirs) { x.add(9).Whole[0] = duplicate; x.hand(t, 9) }, []string{"seen twice", "handed and not delivered"}},
+		"out of order":           {func(x *theirs) { x.add(5).Whole[0] = duplicate; x.phone.handled = make(map[int]uint64); x.hand(t, 5) }, []string{"out of order", "handed and not delivered"}},
+		"nobody's name":          {func(x *theirs) { x.push.Name = "" }, []string{"pushed by nobody", "accepted and lost"}},
+		"another user's":         {func(x *theirs) { x.office.User = "bob" }, []string{"pushed as another", "accepted and lost"}},
+		"another app":            {func(x *theirs) { x.push.App = "post" }, []string{"pushed as another"}},
+		"another ttl":            {func(x *theirs) { x.push.TTL++ }, []string{"pushed as another"}},
+		"another label":          {func(x *theirs) { x.push.Label = "" }, []string{"pushed as another"}},
+		"another command":        {func(x *theirs) { x.push.Command = 2 }, []string{"pushed as another", "handed as another"}},
+		"another body":           {func(x *theirs) { x.push.Body = "1 " }, []string{"pushed as another", "handed as another"}},
+		"another push id":        {func(x *theirs) { x.push.ID[0]++ }, []string{"pushed as another", "handed as another"}},
+		"for another device":     {func(x *theirs) { x.push.Device = "tablet" }, []string{"pushed as another", "handed as another"}},
+		"another span":           {func(x *theirs) { x.push.Span[0] = 1 }, []string{"pushed as another"}},
+		"another trace on top":   {func(x *theirs) { x.phone.notes[0].Trace[0]++ }, []string{"handed as another"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := wentWell(t)
 			c.spoil(x)
-			a := &audit{ledger: x.ledger, pushes: []push{x.office}, phones: []*phone{x.phone}}
+			a := &audit{app: "freight", ledger: x.ledger, pushes: []push{x.office}, phones: []*phone{x.phone}}
 			var got []string
 			for _, v := range a.check() {
 				got = append(got, v.what)

@@ -7,10 +7,13 @@
 //	projector 1, 2 ─▶ Postgres, ClickHouse ◀─ console ◀─ the funnel
 //
 // A seed decides what is pushed, what breaks and when. Three parties keep count
-// without knowing of each other: the office (what was accepted), the application
-// on each phone (what it was handed), and the ledger, which is read from the log
-// alone. When all faults have stopped and every phone has come home, the three
-// must agree; then the read models are held against them.
+// without knowing of each other: the office (what it asked for, in which order,
+// and what was accepted), the application on each phone (what it was handed), and
+// the ledger, which is read from the log alone, raw. When all faults have stopped
+// and every phone has come home but those that are away for long, Postgres is
+// dropped and replayed; then these come home too, and what they are owed is paid
+// out of the rows of the replay. In the end the three must agree, and the read
+// models are held against them.
 //
 // A violation is a bug of Waybill until shown otherwise: the run keeps the logs
 // of all processes, and of its first violation everything that the log says of

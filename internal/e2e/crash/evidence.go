@@ -119,7 +119,7 @@ func (s *story) commands(ctx context.Context, log *eventlog.Log, user string) {
 
 func (s *story) phone(p *phone) {
 	for _, n := range p.got() {
-		s.add(n.at.UnixMicro(), "phone    %s was handed push %d of the office at %v (again: %v)", p.name(), n.number, schemas.Position(n.position), n.again)
+		s.add(n.at.UnixMicro(), "phone    %s was handed push %d of the office at %v (again: %v)", p.name(), n.number, schemas.Position(n.Position), n.Again)
 	}
 }
 
@@ -133,8 +133,14 @@ func (s *story) faults(plan []Fault, start time.Time) {
 
 func (s *story) office(o *office, user string) {
 	for n := range o.pushes {
-		if x := &o.pushes[n]; x.User == user && !x.accepted.IsZero() {
-			s.add(x.accepted.UnixMicro(), "office   push %d was accepted", n)
+		if o.pushes[n].User != user {
+			continue
+		}
+		for _, t := range o.pushes[n].tries {
+			s.add(t.made.UnixMicro(), "office   push %d is line %d of call %d, trace %s", n, t.line, t.call, t.trace)
+			if t.status != "" {
+				s.add(t.answered.UnixMicro(), "office   push %d has the answer %s to call %d", n, t.status, t.call)
+			}
 		}
 	}
 }

@@ -25,11 +25,11 @@ func (r *run) breakIt(ctx context.Context, f Fault) (mend func(context.Context) 
 	}
 	switch f.Kind {
 	case Kill:
-		return func(context.Context) error { return p.start() }, p.kill()
+		return func(context.Context) error { return p.start() }, p.strike(syscall.SIGKILL)
 	case Replace:
 		return r.replace(p)
 	}
-	return func(context.Context) error { return p.signal(syscall.SIGCONT) }, p.signal(syscall.SIGSTOP)
+	return func(context.Context) error { return p.signal(syscall.SIGCONT) }, p.strike(syscall.SIGSTOP)
 }
 
 // breakLeader does it to the broker that leads the fault's partition now.
@@ -59,7 +59,7 @@ const exitReplaced = 4
 // replace stops a gate and starts another one of its number; once woken, it
 // must end by itself.
 func (r *run) replace(old *process) (func(context.Context) error, error) {
-	if err := old.signal(syscall.SIGSTOP); err != nil {
+	if err := old.strike(syscall.SIGSTOP); err != nil {
 		return nil, err
 	}
 	next, ended := r.site.replace(old)

@@ -1,9 +1,7 @@
 package crash
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -15,67 +13,23 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// How much there is of everything: every fourth user has two devices.
-const (
-	Pushes  = 20_000
-	Devices = 500
-	users   = 400
-)
-
-// push is one that an app-server wants to be delivered, until it was accepted.
-type push struct {
-	User   string  `json:"user"`
-	Family int     `json:"family"`
-	Number int     `json:"json"` // the body
-	TTL    float64 `json:"ttl"`
-	Label  string  `json:"label"`
-	Name   string  `json:"push_id"` // the caller's own, the same for every try
-
-	due      time.Duration // since the first push
-	accepted time.Time     // owned by the call that it is in
-}
-
 // office is the app-servers together: they push over HTTP, each in its own form,
 // and say again with the same push id whatever was not accepted.
 type office struct {
 	// Fixed.
 	urls   []string // of the ingests
+	app    string
 	key    string
 	log    *slog.Logger
 	client *http.Client
 	pushes []push // by number
 	begin  time.Time
 
+	calls                                             atomic.Int64 // so many were made
 	accepted, refused, doubtful, unreachable, retried atomic.Int64
 
 	mu  sync.Mutex
 	odd []string // answers that nobody should get
-}
-
-// drawPushes draws what is pushed and when: the long-lived ones an hour, a tenth
-// for a short while, some of those to nobody.
-func drawPushes(seed uint64) []push {
-	rng := rand.New(rand.NewPCG(seed, 2))
-	all := make([]push, Pushes)
-	for n := range all {
-		p := push{
-			User: fmt.Sprintf("user-%03d", rng.IntN(users)), Family: 7, Number: n, TTL: 3600,
-			Label: []string{"order", "price", "news"}[rng.IntN(3)], Name: fmt.Sprintf("office-%d", n),
-			due: time.Duration(rng.Int64N(int64(Span))),
-		}
-		if d := rng.IntN(100); d < 10 {
-			p.TTL = float64(rng.IntN(16)) / 2
-			if d == 0 {
-				p.User = fmt.Sprintf("nobody-%d", rng.IntN(10))
-			}
-		}
-		all[n] = p
-	}
-	slices.SortFunc(all, func(a, b push) int { return cmp.Compare(a.due, b.due) })
-	for n := range all {
-		all[n].Number, all[n].Name = n, fmt.Sprintf("office-%d", n)
-	}
-	return all
 }
 
 // How many app-servers work in each form, how many pushes of a hundred they
@@ -147,7 +101,7 @@ func (s *server) work(ctx context.Context) error {
 		if n > 0 {
 			began := time.Now()
 			if err := s.call(s.office, ctx, s.office.client, s.todo[:n]); err != nil {
-				s.office.log.Info("call", "pushes", n, "first", s.todo[0].Number, "took", time.Since(began), "err", err)
+				s.office.log.Info("call", "pushes", n, "first", s.todo[0].number, "took", time.Since(began), "err", err)
 				wait = time.Duration(100+s.rng.IntN(400)) * time.Millisecond
 			}
 			s.forget(n)
@@ -164,7 +118,7 @@ func (s *server) work(ctx context.Context) error {
 
 // forget what was accepted of the first n; the rest is said again.
 func (s *server) forget(n int) {
-	done := slices.DeleteFunc(slices.Clone(s.todo[:n]), func(p *push) bool { return !p.accepted.IsZero() })
+	done := slices.DeleteFunc(slices.Clone(s.todo[:n]), func(p *push) bool { return p.accepted() != nil })
 	s.office.retried.Add(int64(len(done)))
 	s.todo = append(done, s.todo[n:]...)
 }

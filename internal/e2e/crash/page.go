@@ -22,8 +22,10 @@ const pageHead = `# The crash run
 Written by ` + "`make crash`" + `, a row for each seed. What a run is stands in the package comment of internal/e2e/crash: every stage as a
 process, three Apache Kafka brokers with three copies of everything, Postgres and ClickHouse; %s pushes in a minute over HTTP to %d
 phones that lose their connections all the time, while processes are killed with -9, and a gate and a delivery worker are stopped for
-%.0f s and woken. When all faults have stopped and all phones are home, the log, the callers' counts and what the applications noted
-must agree, the funnel must equal the log, and Postgres dropped and replayed must have the same checksum.
+%.0f s and woken. Some users are away meanwhile: their pushes wait. When all faults have stopped and all other phones are home, Postgres is
+dropped, with everything that is still connected and still owed, and must be replayed to the same checksum; then who was away comes
+home. In the end the log, read without Waybill's own reader, the callers' counts and what the applications noted must agree, push by
+push, in content and order; the funnel must add up to the log, and ClickHouse must have each of its hops once.
 
 | | |
 |---|---|
@@ -36,7 +38,8 @@ must agree, the funnel must equal the log, and Postgres dropped and replayed mus
   once more, under the same push id. *connections*: how often a phone came home.
 - *repeats*: pushes that the log has a second time, and that ended as withdrawn, duplicate. *unconfirmed*: dispatched, and ended by
   their short ttl before an acknowledgement. *lost*: ended by a short ttl, most of them for users that nobody is.
-- *handed over*: pushes that an application was handed, on any device. *last outcome*: after the end of all faults.
+- *handed over*: pushes that an application was handed, on any device. *last outcome*: after the end of all faults,
+  of all that is for users who are not away.
 
 | seed | date | killed | stopped | refused | no answer | said again | connections | accepted | repeats | delivered | lost | unconfirmed | handed over | last outcome | violations |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -31,10 +30,9 @@ type phone struct {
 
 // note of one push that the application was handed.
 type note struct {
-	at       time.Time
-	number   int // the caller's
-	position uint64
-	again    bool
+	client.Push
+	at     time.Time
+	number int // the caller's
 }
 
 func (p *phone) name() string { return p.User + "/" + p.Device.Device }
@@ -48,9 +46,8 @@ func (s *site) troubles() radio.Troubles {
 func (s *site) gates() []string { return []string{s.at(portGates + 1), s.at(portGates + 2)} }
 
 // start switches the phone on for the first time.
-func (p *phone) start(s *site, rng *rand.Rand) error {
+func (p *phone) start(s *site) error {
 	p.handled = make(map[int]uint64)
-	p.Bad(rng, s.troubles())
 	p.config = client.Config{
 		Addresses: s.gates(), Platform: "android", Version: "crash", NoCompression: true,
 		Token:    func(context.Context) (string, error) { return s.app.Token(p.User, p.Device.Device) },
@@ -93,14 +90,14 @@ func (p *phone) restart() error {
 
 // handle is the application.
 func (p *phone) handle(_ context.Context, push client.Push) error {
-	n := note{at: time.Now(), position: push.Position, again: push.Again}
+	n := note{at: time.Now(), Push: push}
 	if err := json.Unmarshal(push.Body, &n.number); err != nil {
 		return fmt.Errorf("read the body of %d: %w", push.Position, err)
 	}
 	p.mu.Lock()
 	p.judge(n)
 	p.notes = append(p.notes, n)
-	p.handled[n.number] = n.position
+	p.handled[n.number] = n.Position
 	p.mu.Unlock()
 	p.Ring()
 	return nil
@@ -108,10 +105,10 @@ func (p *phone) handle(_ context.Context, push client.Push) error {
 
 // judge is called with mu held, before the note is taken.
 func (p *phone) judge(n note) {
-	at := ledger.Place{User: p.User, Position: n.position}
-	if k := len(p.notes); k > 0 && n.position <= p.notes[k-1].position {
+	at := ledger.Place{User: p.User, Position: n.Position}
+	if k := len(p.notes); k > 0 && n.Position <= p.notes[k-1].Position {
 		p.wrong = append(p.wrong, violation{place: at, device: p.Device.Device, what: "out of order",
-			say: fmt.Sprintf("was handed over after position %d", p.notes[k-1].position)})
+			say: fmt.Sprintf("was handed over after position %d", p.notes[k-1].Position)})
 	}
 	if before, ok := p.handled[n.number]; ok {
 		p.wrong = append(p.wrong, violation{place: at, device: p.Device.Device, what: "seen twice",

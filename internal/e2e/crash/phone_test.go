@@ -4,12 +4,17 @@ import (
 	"testing"
 
 	"waybill/client"
+	"waybill/internal/e2e/ledger"
 )
 
-// hand the phone a push.
-func (x *theirs) hand(t *testing.T, position uint64, body string) {
+// hand the phone a push that is in the ledger.
+func (x *theirs) hand(t *testing.T, position uint64) {
 	t.Helper()
-	if err := x.phone.handle(t.Context(), client.Push{Position: position, Body: []byte(body)}); err != nil {
+	p := x.ledger.Pushes[ledger.Place{User: "anna", Position: position}]
+	err := x.phone.handle(t.Context(), client.Push{
+		Position: position, ID: p.ID, Trace: p.Trace, Family: uint16(p.Family), Command: uint16(p.Command), Body: []byte(p.Body),
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }

@@ -146,6 +146,30 @@ func (p *process) retire() <-chan struct{} {
 
 func (p *process) kill() error { return p.end(syscall.SIGKILL, time.Minute) }
 
+// errNobody says of a fault that it has shown nothing.
+var errNobody = errors.New("met nobody alive")
+
+// strike is what a fault does: SIGKILL or SIGSTOP. A process that has ended
+// before it is errNobody.
+func (p *process) strike(s syscall.Signal) error {
+	p.mu.Lock()
+	cmd, alive := p.cmd, p.runs()
+	p.mu.Unlock()
+	switch {
+	case !alive:
+		return errNobody
+	case s != syscall.SIGKILL:
+		return p.signal(s)
+	}
+	if err := p.kill(); err != nil {
+		return err
+	}
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != s {
+		return errNobody // it ended in between: not by this
+	}
+	return nil
+}
+
 // signal sends one that does not end the process.
 func (p *process) signal(s syscall.Signal) error {
 	p.mu.Lock()

@@ -3,9 +3,12 @@ package crash
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"sync"
 	"time"
 
 	"waybill/internal/e2e/ledger"
+	"waybill/internal/e2e/readmodels"
 	"waybill/schemas"
 )
 
@@ -20,15 +23,21 @@ type Result struct {
 	Alone      []string      // processes that ended without being asked to
 	Transcript string        // file of the first violation; empty = there is none
 
+	mu sync.Mutex // of Violations, while faults happen
+
 	accepted, refused, doubtful, unreachable, retried int64
 
 	pushed, stale                      int
+	records, twice                     int                 // in the log, and repeats among them
+	standing                           readmodels.Standing // of Postgres when it was dropped
 	outcomes                           ledger.Tally
 	handed, handedEach, flagged, homes int
 	cuts, mutes, phones, restarts      int
 }
 
 func (r *Result) wrong(what, say string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.Violations = append(r.Violations, violation{what: what, say: fmt.Sprintf(say, args...)})
 }
 
@@ -64,6 +73,9 @@ func (r *run) finish(ctx context.Context, err error) {
 	for _, say := range x.Alone {
 		x.wrong("ended alone", "%s", say)
 	}
+	for _, say := range searchLogs(filepath.Join(r.cfg.Dir, "logs")) {
+		x.wrong("a process panicked", "%s", say)
+	}
 	if err != nil {
 		x.wrong("the run", "did not come to its end: %v", err)
 	}
@@ -78,9 +90,9 @@ func (r *Result) count(l *ledger.Ledger) {
 
 func (r *Result) phone(p *phone, handed map[ledger.Place]bool) {
 	for _, n := range p.got() {
-		handed[ledger.Place{User: p.User, Position: n.position}] = true
+		handed[ledger.Place{User: p.User, Position: n.Position}] = true
 		r.handedEach++
-		if n.again {
+		if n.Again {
 			r.flagged++
 		}
 	}

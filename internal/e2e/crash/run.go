@@ -35,6 +35,7 @@ type run struct {
 	log    *eventlog.Log // of the books alone
 	books  *ledger.Books
 	phones []*phone
+	away   []*phone // come home at the end
 	office *office
 	plan   []Fault
 	ledger *ledger.Ledger // as the log says at the end
@@ -97,11 +98,15 @@ func (r *run) begin(ctx context.Context) error {
 	for n := range users {
 		for d := range 1 + (3-n%4)/3 {
 			p := &phone{Device: ledger.Device{User: fmt.Sprintf("user-%03d", n), Device: fmt.Sprintf("phone-%d", d)}}
-			if err := p.start(r.site, rand.New(rand.NewPCG(r.cfg.Seed, uint64(1000+len(r.phones))))); err != nil {
+			p.Bad(rand.New(rand.NewPCG(r.cfg.Seed, uint64(1000+len(r.phones)))), r.site.troubles())
+			if err := p.start(r.site); err != nil {
 				return err
 			}
 			r.phones = append(r.phones, p)
 		}
+	}
+	if err := r.leave(ctx); err != nil {
+		return err
 	}
 	for _, p := range r.phones {
 		if err := p.Await(ctx, func() bool { return p.Homes() > 0 }); err != nil {

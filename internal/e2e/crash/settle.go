@@ -2,15 +2,17 @@ package crash
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"waybill/internal/e2e/ledger"
-	"waybill/internal/eventlog"
+	"waybill/internal/e2e/readmodels"
 )
 
-// settle waits until every phone has come home and every push has ended.
+// settle waits until every phone has come home and every push has ended but for
+// those who are away.
 func (r *run) settle(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -23,22 +25,30 @@ func (r *run) settle(ctx context.Context) error {
 	if err := r.site.awaitReady(ctx); err != nil {
 		return err
 	}
+	err := r.awaitEnd(ctx, countAway(r.office.pushes))
+	r.result.Settling = time.Since(start)
+	if err == nil {
+		r.cfg.Say("every phone is home and every push for them has ended after %.1f s more", r.result.Settling.Seconds())
+	}
+	return err
+}
+
+// awaitEnd waits until all phones are home, all pushes but so many have ended,
+// and all that was handed over has ended for each device.
+func (r *run) awaitEnd(ctx context.Context, left int) error {
 	for _, p := range r.phones {
 		if err := p.Await(ctx, p.Online); err != nil {
 			return fmt.Errorf("wait for %s to come home: %w", p.name(), err)
 		}
 	}
-	err := r.books.AwaitLedger(ctx, func(l *ledger.Ledger) bool { return len(l.Order) >= Pushes && l.Unended == 0 })
+	err := r.books.AwaitLedger(ctx, func(l *ledger.Ledger) bool { return len(l.Order) >= Pushes && l.Unended <= left })
 	if err == nil {
 		err = r.awaitDevices(ctx)
 	}
-	r.result.Settling = time.Since(start)
 	if err != nil {
 		r.books.Look(func(l *ledger.Ledger) { err = fmt.Errorf("wait for every outcome, %d are missing: %w", l.Unended, err) })
-		return err
 	}
-	r.cfg.Say("every phone is home and every push has ended after %.1f s more", r.result.Settling.Seconds())
-	return nil
+	return err
 }
 
 // awaitDevices waits for an outcome of all that was handed over, for each
@@ -47,7 +57,7 @@ func (r *run) awaitDevices(ctx context.Context) error {
 	for _, p := range r.phones {
 		err := r.books.AwaitLedger(ctx, func(l *ledger.Ledger) bool {
 			for _, n := range p.got() {
-				if x := l.Pushes[ledger.Place{User: p.User, Position: n.position}]; x == nil || len(x.Devices[p.Device.Device]) == 0 {
+				if x := l.Pushes[ledger.Place{User: p.User, Position: n.Position}]; x == nil || len(x.Devices[p.Device.Device]) == 0 {
 					return false
 				}
 			}
@@ -60,15 +70,20 @@ func (r *run) awaitDevices(ctx context.Context) error {
 	return nil
 }
 
-// audit reads the log again, from its start, and holds the three counts against
-// each other.
+// audit reads the log again, from its start and raw, and holds the three counts
+// against each other.
 func (r *run) audit(ctx context.Context) error {
 	r.ledger = ledger.New()
-	if err := ledger.Visit(ctx, r.log, eventlog.EventsTopic, r.ledger.Enter); err != nil {
+	raw := ledger.NewRaw(r.ledger.Enter)
+	if err := raw.Read(ctx, r.site.kafka.Addrs()); err != nil {
 		return err
 	}
+	r.result.records, r.result.twice = raw.Records, raw.Repeats
+	for _, say := range raw.Wrong {
+		r.result.wrong("the log", "%s", say)
+	}
 	r.books.Look(func(kept *ledger.Ledger) { r.result.compare(kept, r.ledger) })
-	a := &audit{ledger: r.ledger, pushes: r.office.pushes, phones: r.phones}
+	a := &audit{app: r.site.app.Name, ledger: r.ledger, pushes: r.office.pushes, phones: r.phones}
 	r.result.Violations = append(r.result.Violations, a.check()...)
 	for _, odd := range r.office.oddAnswers() {
 		r.result.wrong("an answer", "%s", odd)
@@ -76,21 +91,29 @@ func (r *run) audit(ctx context.Context) error {
 	return nil
 }
 
-// check all that was counted, then the read models.
+// check the read models while some users are away, then replay Postgres; when
+// those have come home, hold all that was counted, and the read models, against
+// the log.
 func (r *run) check(ctx context.Context) error {
-	if err := r.audit(ctx); err != nil {
-		return err
-	}
-	if err := r.checkFunnel(ctx); err != nil {
+	var want readmodels.Funnel
+	r.books.Look(func(l *ledger.Ledger) { want = readmodels.FunnelOf(l) })
+	if err := r.checkFunnel(ctx, want); err != nil {
 		r.result.wrong("the funnel", "%v", err)
 	}
 	if err := r.checkReplay(ctx); err != nil {
 		r.result.wrong("the replay", "%v", err)
 	}
-	// Again, since the projectors were ended and started: they may have been in
-	// the middle of a flush.
-	if err := r.checkFunnel(ctx); err != nil {
-		r.result.wrong("the funnel after the replay", "%v", err)
+	if err := r.comeHome(ctx); err != nil {
+		return errors.Join(err, r.audit(ctx)) // which says what is missing
+	}
+	if err := r.audit(ctx); err != nil {
+		return err
+	}
+	if err := r.checkFunnel(ctx, readmodels.FunnelOf(r.ledger)); err != nil {
+		r.result.wrong("the funnel at the end", "%v", err)
+	}
+	if err := r.checkHistory(ctx); err != nil {
+		r.result.wrong("the history", "%v", err)
 	}
 	return ctx.Err()
 }

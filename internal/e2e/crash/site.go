@@ -109,10 +109,11 @@ func (s *site) at(offset int) string { return fmt.Sprintf("127.0.0.1:%d", s.port
 
 // engines are the addresses as every stage takes them.
 func (s *site) engines() []string {
-	return []string{
-		"--kafka", strings.Join(s.kafka.Addrs(), ","), "--postgres", s.postgres.server.DSN(),
-		"--clickhouse", fmt.Sprintf("http://waybill:%s@%s/default", enginePassword, s.at(portClickHouse)),
-	}
+	return []string{"--kafka", strings.Join(s.kafka.Addrs(), ","), "--postgres", s.postgres.server.DSN(), "--clickhouse", s.clickhouse()}
+}
+
+func (s *site) clickhouse() string {
+	return fmt.Sprintf("http://waybill:%s@%s/default", enginePassword, s.at(portClickHouse))
 }
 
 // died starts a process again after a while, as its supervisor would.

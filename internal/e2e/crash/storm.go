@@ -2,6 +2,7 @@ package crash
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -20,7 +21,7 @@ func (r *run) storm(ctx context.Context) error {
 	defer transport.CloseIdleConnections()
 	r.office = &office{
 		urls: []string{"http://" + r.site.at(portIngests+1), "http://" + r.site.at(portIngests+2)},
-		key:  r.site.app.APIKey, log: r.own, client: &http.Client{Transport: transport}, pushes: drawPushes(r.cfg.Seed),
+		app:  r.site.app.Name, key: r.site.app.APIKey, log: r.own, client: &http.Client{Transport: transport}, pushes: drawPushes(r.cfg.Seed),
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	start := time.Now()
@@ -47,6 +48,10 @@ func (r *run) suffer(ctx context.Context, start time.Time, f Fault) error {
 		return err
 	}
 	mend, err := r.breakIt(ctx, f)
+	if errors.Is(err, errNobody) {
+		r.result.wrong("a fault of the plan", "%s of %s after %.1f s %v", f.Kind, f.Target, f.At.Seconds(), err)
+		return nil // who starts it again is its supervisor
+	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", f.Kind, f.Target, err)
 	}

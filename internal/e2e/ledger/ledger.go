@@ -45,7 +45,8 @@ type Push struct {
 	Asked
 	ID      schemas.ID
 	Trace   schemas.ID
-	Pushed  int64 // broker's time; 0 = there are outcomes of a push that there is not
+	Span    [8]byte // the caller's; zero = none
+	Pushed  int64   // broker's time; 0 = there are outcomes of a push that there is not
 	Whole   []Ending
 	Devices map[string][]Ending
 }
@@ -115,13 +116,15 @@ func (l *Ledger) pushed(partition int32, r *eventlog.Entry) {
 	l.Partitions[user] = partition
 	l.Order = append(l.Order, at)
 	l.Unended++
-	l.Pushes[at] = &Push{
+	x := &Push{
 		Asked: Asked{
 			App: strings.Clone(e.App), Device: strings.Clone(e.Device), Name: strings.Clone(b.Name),
 			Family: b.Family, Command: b.Command, TTL: b.Ttl, Label: strings.Clone(b.Label), Body: string(b.Body),
 		},
 		ID: schemas.IDFrom(b.PushId), Trace: schemas.IDFrom(e.TraceId), Pushed: r.Time, Devices: make(map[string][]Ending),
 	}
+	copy(x.Span[:], e.ParentSpan)
+	l.Pushes[at] = x
 }
 
 func (l *Ledger) outcome(e *schemas.Event) {

@@ -15,21 +15,46 @@ import (
 )
 
 // Checksum of Postgres, as soon as it has all that the log has now.
-func Checksum(ctx context.Context, dsn string, log *eventlog.Log) (string, error) {
+func Checksum(ctx context.Context, dsn string, log *eventlog.Log) (sum string, err error) {
+	err = caughtUp(ctx, dsn, log, func(pool *pgxpool.Pool) error {
+		sum, err = snapshot.Checksum(ctx, pool)
+		return err
+	})
+	return sum, err
+}
+
+// Standing is how much Postgres has of what outlives a moment.
+type Standing struct {
+	Pushes   int // pending
+	Sessions int // live
+	Routes   int
+}
+
+// Stands counts the rows, as soon as they have all that the log has now.
+func Stands(ctx context.Context, dsn string, log *eventlog.Log) (s Standing, err error) {
+	err = caughtUp(ctx, dsn, log, func(pool *pgxpool.Pool) error {
+		const count = `SELECT (SELECT count(*) FROM pending_pushes), (SELECT count(*) FROM sessions WHERE live), (SELECT count(*) FROM routes)`
+		return pool.QueryRow(ctx, count).Scan(&s.Pushes, &s.Sessions, &s.Routes)
+	})
+	return s, err
+}
+
+// caughtUp lets look see Postgres when it has reached what is the log's end now.
+func caughtUp(ctx context.Context, dsn string, log *eventlog.Log, look func(*pgxpool.Pool) error) error {
 	pool, err := pgxpool.New(ctx, dsn)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer pool.Close()
 	ends, err := ledger.Ends(ctx, log)
 	if err != nil {
-		return "", err
+		return err
 	}
 	err = bell.Poll(ctx, "the projection to reach the log's end", func() error { return behind(ctx, pool, ends) })
 	if err != nil {
-		return "", err
+		return err
 	}
-	return snapshot.Checksum(ctx, pool)
+	return look(pool)
 }
 
 // behind says which partition is not projected up to its end.
