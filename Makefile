@@ -37,7 +37,7 @@ help: ## Explain the targets (the default)
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "Tools and engines are fetched once into $(CACHE)."
+	@echo "Tools are fetched once into $(CACHE), engines too (root's into /var/cache/waybill)."
 
 ##### What it does
 
