@@ -114,18 +114,17 @@ func readAnswers(b []byte, n int) ([]answer, error) {
 	return all, nil
 }
 
-// stream pushes line by line and reads the answers meanwhile; what has none when
-// the stream breaks is said again.
+// stream pushes line by line, each when it is due, and reads the answers
+// meanwhile; what has none when the stream breaks is said again.
 func (o *office) stream(ctx context.Context, c *http.Client, all []*push) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	out, in := io.Pipe()
 	var writing sync.WaitGroup
 	requests := o.say(all)
 	writing.Go(func() {
 		e := json.NewEncoder(in)
-		for _, r := range requests {
-			if e.Encode(r) != nil {
+		for n, r := range requests {
+			if pause(ctx, time.Until(o.begin.Add(all[n].due))) != nil || e.Encode(r) != nil {
 				break // the call has ended
 			}
 		}
@@ -133,6 +132,7 @@ func (o *office) stream(ctx context.Context, c *http.Client, all []*push) error 
 	})
 	defer writing.Wait()
 	defer out.Close()
+	defer cancel()
 	resp, err := o.post(ctx, c, "application/x-ndjson", out)
 	if err != nil {
 		return err

@@ -37,6 +37,8 @@ type audit struct {
 	phones []*phone
 	handed map[ledger.Place]bool // on any device
 	found  []violation
+
+	linePairs, callPairs int // whose order was compared
 }
 
 func (a *audit) wrong(what string, at ledger.Place, device, say string, args ...any) {

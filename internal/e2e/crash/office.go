@@ -32,13 +32,17 @@ type office struct {
 	odd []string // answers that nobody should get
 }
 
-// How many app-servers work in each form, how many pushes of a hundred they
-// make together, and how many one call may carry.
-var forms = []struct {
+// form of a call: how many app-servers work in it, how many pushes of a hundred
+// they make together, how many one call may carry, and how long before its last
+// push is due it is made.
+type form struct {
 	servers, share, most int
+	ahead                time.Duration
 	call                 func(*office, context.Context, *http.Client, []*push) error
-}{
-	{servers: 3, share: 50, most: 400, call: (*office).stream},
+}
+
+var forms = []form{
+	{servers: 3, share: 50, most: 400, ahead: 3 * time.Second, call: (*office).stream},
 	{servers: 3, share: 40, most: 50, call: (*office).batch},
 	{servers: 16, share: 10, most: 1, call: (*office).batch},
 }
@@ -51,7 +55,7 @@ func (o *office) work(ctx context.Context, seed uint64) error {
 	var servers []*server
 	for _, f := range forms {
 		for range f.servers {
-			servers = append(servers, &server{office: o, most: f.most, call: f.call, rng: rand.New(rand.NewPCG(seed, uint64(100+len(servers))))})
+			servers = append(servers, &server{office: o, form: f, rng: rand.New(rand.NewPCG(seed, uint64(100+len(servers))))})
 		}
 	}
 	for n := range o.pushes {
@@ -78,9 +82,8 @@ func pick(rng *rand.Rand) int {
 
 // server is one app-server.
 type server struct {
+	form
 	office *office
-	most   int
-	call   func(*office, context.Context, *http.Client, []*push) error
 	rng    *rand.Rand
 	todo   []*push // in the order of their time
 }
@@ -94,7 +97,7 @@ func (s *server) work(ctx context.Context) error {
 	for len(s.todo) > 0 {
 		now := time.Since(s.office.begin)
 		n := 0
-		for n < len(s.todo) && n < s.most && s.todo[n].due <= now {
+		for n < len(s.todo) && n < s.most && s.todo[n].due <= now+s.ahead {
 			n++
 		}
 		wait := 10 * time.Millisecond // until more is due

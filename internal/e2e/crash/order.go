@@ -42,7 +42,11 @@ func (a *audit) lines(all []logged) {
 	all = slices.DeleteFunc(slices.Clone(all), func(x logged) bool { return x.status != statusAccepted })
 	slices.SortFunc(all, func(x, y logged) int { return cmp.Or(cmp.Compare(x.call, y.call), cmp.Compare(x.line, y.line)) })
 	for n := 1; n < len(all); n++ {
-		if x, y := all[n-1], all[n]; x.call == y.call && y.at.Position <= x.at.Position {
+		x, y := all[n-1], all[n]
+		if x.call != y.call {
+			continue
+		}
+		if a.linePairs++; y.at.Position <= x.at.Position {
 			a.wrong("lines out of order", y.at, "", "is line %d of call %d (%s), and stands before its line %d (%s) at %d",
 				y.line, y.call, y.name, x.line, x.name, x.at.Position)
 		}
@@ -62,7 +66,10 @@ func (a *audit) calls(all []logged) {
 			}
 			answered = answered[1:]
 		}
-		if newest.try != nil && y.at.Position <= newest.at.Position {
+		if newest.try == nil {
+			continue
+		}
+		if a.callPairs++; y.at.Position <= newest.at.Position {
 			a.wrong("calls out of order", y.at, "", "is %s of call %d, made at %s, and stands before %s at %d, which was accepted %v earlier",
 				y.name, y.call, y.made.Format(clock), newest.name, newest.at.Position, y.made.Sub(newest.answered).Round(time.Microsecond))
 		}

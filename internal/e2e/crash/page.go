@@ -34,8 +34,8 @@ push, in content and order; the funnel must add up to the log, and ClickHouse mu
 | built with | %s |
 
 - *killed*, *stopped*: processes; ` + "`+b`" + ` a broker that leads, ` + "`+p`" + ` Postgres, ` + "`+c`" + ` ClickHouse; ` + "`r`" + ` a gate was replaced while it was stopped.
-- *refused*: pushes that were answered with busy; *no answer*: those whose call broke off; *said again*: those that were sent
-  once more, under the same push id. *connections*: how often a phone came home.
+- *refused*: pushes that were answered with busy; *no answer*: those whose call broke off; *said again*: those that went into
+  another call, under the same push id. *connections*: how often a phone came home.
 - *repeats*: pushes that the log has a second time, and that ended as withdrawn, duplicate. *unconfirmed*: dispatched, and ended by
   their short ttl before an acknowledgement. *lost*: ended by a short ttl, most of them for users that nobody is.
 - *handed over*: pushes that an application was handed, on any device. *last outcome*: after the end of all faults,

@@ -29,6 +29,7 @@ type Result struct {
 
 	pushed, stale                      int
 	records, twice                     int                 // in the log, and repeats among them
+	linePairs, callPairs               int                 // whose order was compared
 	standing                           readmodels.Standing // of Postgres when it was dropped
 	outcomes                           ledger.Tally
 	handed, handedEach, flagged, homes int

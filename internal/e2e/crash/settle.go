@@ -70,6 +70,10 @@ func (r *run) awaitDevices(ctx context.Context) error {
 	return nil
 }
 
+// fewest comparisons of the caller's order with the log's: a quarter of what the
+// lines of streams usually yield.
+const fewest = 500
+
 // audit reads the log again, from its start and raw, and holds the three counts
 // against each other.
 func (r *run) audit(ctx context.Context) error {
@@ -85,6 +89,10 @@ func (r *run) audit(ctx context.Context) error {
 	r.books.Look(func(kept *ledger.Ledger) { r.result.compare(kept, r.ledger) })
 	a := &audit{app: r.site.app.Name, ledger: r.ledger, pushes: r.office.pushes, phones: r.phones}
 	r.result.Violations = append(r.result.Violations, a.check()...)
+	r.result.linePairs, r.result.callPairs = a.linePairs, a.callPairs
+	if a.linePairs < fewest || a.callPairs < fewest {
+		r.result.wrong("the order", "was compared for %d lines and %d calls, want %d each: that shows nothing", a.linePairs, a.callPairs, fewest)
+	}
 	for _, odd := range r.office.oddAnswers() {
 		r.result.wrong("an answer", "%s", odd)
 	}
