@@ -194,8 +194,11 @@ func (o *office) note(p *push, a *answer) error {
 func (o *office) recognize(p *push, a *answer) error {
 	t := p.last()
 	trace, err := schemas.ParseID(a.Trace)
-	if err != nil || !t.trace.IsZero() && trace != t.trace {
-		return o.strange(fmt.Errorf("trace %q for push %s, sent with %q: %v", a.Trace, p.Name, p.Trace, err))
+	if err != nil {
+		return o.strange(fmt.Errorf("the trace of push %s: %w", p.Name, err))
+	}
+	if !t.trace.IsZero() && trace != t.trace {
+		return o.strange(fmt.Errorf("trace %s for push %s, sent with %s", trace, p.Name, p.Trace))
 	}
 	t.trace = trace
 	id := schemas.NamedID(o.app, p.User, p.Name).String()

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"waybill/internal/e2e/ledger"
@@ -131,12 +132,14 @@ func (p *push) write(number int, rng *rand.Rand) {
 	}
 }
 
-func awayUser(n int) string { return fmt.Sprintf("away-%02d", n) }
+const awayPrefix = "away-"
+
+func awayUser(n int) string { return fmt.Sprintf("%s%02d", awayPrefix, n) }
 
 // countAway is how many wait for users who are away.
 func countAway(all []push) (n int) {
 	for i := range all {
-		if len(all[i].User) > 5 && all[i].User[:5] == "away-" {
+		if strings.HasPrefix(all[i].User, awayPrefix) {
 			n++
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/protobuf/proto"
 
@@ -64,5 +65,32 @@ func TestRaw(t *testing.T) {
 		if said := strings.Join(r.Wrong, "; "); (said == "") != (c.wrong == "") || !strings.Contains(said, c.wrong) {
 			t.Errorf("%s: said %q, want %q", name, said, c.wrong)
 		}
+	}
+}
+
+// TestRawReadsToTheEnd: all partitions, an empty one among them, and no further
+// than the log is long.
+func TestRawReadsToTheEnd(t *testing.T) {
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, eventlog.EventsTopic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer broker.Close()
+	client, err := kgo.NewClient(kgo.SeedBrokers(broker.ListenAddrs()...), kgo.DefaultProduceTopic(eventlog.EventsTopic), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for n := range 5 {
+		x := record(t, 0, &schemas.Event{Origin: 7, Serial: uint64(1 + n/2)}) // the second of each two is a repeat
+		x.Partition = 2
+		if err := client.ProduceSync(t.Context(), x).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	shown := 0
+	r := NewRaw(func(int32, *eventlog.Entry) { shown++ })
+	if err := r.Read(t.Context(), broker.ListenAddrs()); err != nil || shown != 3 || r.Records != 5 || r.Repeats != 2 || r.Wrong != nil {
+		t.Errorf("shown %d of %d records, %d repeats, wrong %v: %v; want 3 of 5", shown, r.Records, r.Repeats, r.Wrong, err)
 	}
 }
