@@ -28,8 +28,6 @@ const (
 	noticed = 3*time.Second + time.Second
 	// confirmed is how long a call waits for the log before it is in doubt.
 	confirmed = 10 * time.Second
-	// atOnce bounds a refusal on two busy cores.
-	atOnce = time.Second
 )
 
 // absence is when a broker was not there.
@@ -37,6 +35,7 @@ type absence struct {
 	killed, gone time.Time // before the kill, and after it
 	back         time.Time // it answers
 	until        time.Time // from here on no call may be refused
+	soon         time.Duration
 }
 
 // answered is what became of one call.
@@ -112,7 +111,7 @@ func (a absence) wrong(c answered) string {
 		return "by then calls are taken again"
 	case c.retryAfter == "":
 		return "without Retry-After"
-	case c.status == refusal && took > atOnce:
+	case c.status == refusal && took > a.soon:
 		return "a refusal comes at once"
 	case c.status == doubt && took < confirmed:
 		return "nothing is in doubt so early"

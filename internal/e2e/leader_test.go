@@ -62,7 +62,7 @@ func TestLeaderKilled(t *testing.T) {
 	l.sayAgain()
 	w.awaitDelivered()
 
-	a := absence{killed: killed, gone: gone, back: back, until: killed.Add(leaderAway)}
+	a := absence{killed: killed, gone: gone, back: back, until: killed.Add(leaderAway), soon: time.Second}
 	l.checkAnswers(a)
 	l.checkHanded(phones)
 	checkHeld(t, phones)

@@ -11,29 +11,26 @@ import (
 	"waybill/schemas"
 )
 
-// seen is how soon after a call was to be made its push has been delivered and
-// acknowledged, when nothing waits: more than that is a backlog.
-const seen = time.Second
-
 // second is one second of an open loop.
 type second struct {
 	from      time.Time
-	delivered int // outcomes that the log got in it
-	owed      int // pushes from before, in the log, that had waited for longer than seen when it began
+	bound     time.Duration // of what is soon
+	delivered int           // outcomes that the log got in it
+	owed      int           // pushes from before, in the log, that had waited for longer when it began
 
 	// Of the calls that were to be made in it.
 	due, taken, refused int
-	soon                int           // delivered and acknowledged within seen
+	soon                int           // delivered and acknowledged within the bound
 	slowest             time.Duration // from when it was to be made to its outcome
 }
 
-// seconds from a time on.
-func (l *load) seconds(from time.Time, n int) []second {
+// seconds that followed the return.
+func (l *load) seconds(a absence, n int) []second {
 	l.w.t.Helper()
 	all := make([]second, n)
 	delivered := l.w.deliveries()
 	for i := range all {
-		all[i].from = from.Add(time.Duration(i) * time.Second)
+		all[i] = second{from: a.back.Add(time.Duration(i) * time.Second), bound: a.soon}
 		for _, c := range l.calls() {
 			all[i].count(c, delivered[c.name()])
 		}
@@ -46,7 +43,7 @@ func (s *second) count(c answered, delivered time.Time) {
 	if s.has(delivered) {
 		s.delivered++
 	}
-	if c.due.Before(s.from.Add(-seen)) && delivered.After(s.from) {
+	if c.due.Before(s.from.Add(-s.bound)) && delivered.After(s.from) {
 		s.owed++
 	}
 	if !s.has(c.due) {
@@ -61,7 +58,7 @@ func (s *second) count(c answered, delivered time.Time) {
 	}
 	if took := delivered.Sub(c.due); !delivered.IsZero() {
 		s.slowest = max(s.slowest, took)
-		if took <= seen {
+		if took <= s.bound {
 			s.soon++
 		}
 	}
@@ -76,16 +73,16 @@ func (s *second) check(t *testing.T, rate int) {
 	t.Helper()
 	if s.due < rate-1 || s.taken != s.due || s.soon != s.due || s.owed > 0 {
 		t.Errorf("in the second from %v on, of %d calls %d were taken and %d delivered and acknowledged within %v; %d older pushes were not: want all of %d, and none",
-			s.from.Format(time.TimeOnly), s.due, s.taken, s.soon, seen, s.owed, rate)
+			s.from.Format(time.TimeOnly), s.due, s.taken, s.soon, s.bound, s.owed, rate)
 	}
 }
 
 // table of seconds that follow each other.
 func table(all []second) string {
 	var b strings.Builder
-	b.WriteString("second    due  taken  refused  within 1 s   slowest   outcomes   owed")
+	b.WriteString("second    due  taken  refused  in time   slowest   outcomes   owed")
 	for i, s := range all {
-		fmt.Fprintf(&b, "\n%6d %6d %6d %8d %11d %9v %10d %6d", i, s.due, s.taken, s.refused, s.soon, s.slowest.Round(time.Millisecond), s.delivered, s.owed)
+		fmt.Fprintf(&b, "\n%6d %6d %6d %8d %8d %9v %10d %6d", i, s.due, s.taken, s.refused, s.soon, s.slowest.Round(time.Millisecond), s.delivered, s.owed)
 	}
 	return b.String()
 }

@@ -223,8 +223,9 @@ func TestClickHouseCutsQueries(t *testing.T) {
 	const long = "SELECT count() FROM numbers(1000000000000) FORMAT Null"
 	cut := make(chan error, 1)
 	go func() { cut <- conn.Exec(t.Context(), long) }()
-	for count(t, conn, "SELECT count() FROM system.processes WHERE query LIKE '%1000000000000%' AND query NOT LIKE '%processes%'") == 0 {
-		// It has not come in yet.
+	const running = "SELECT count() FROM system.processes WHERE query LIKE '%1000000000000%' AND query NOT LIKE '%processes%'"
+	for n := uint64(0); n == 0; {
+		n = count(t, conn, running)
 	}
 	closed(t, c)
 	if c.child.err != nil || !strings.Contains(c.child.tail.lastWords(), "queries cut while draining") {
