@@ -57,19 +57,24 @@ func (b *Bell) Await(ctx context.Context, cond func() bool) error {
 const askAgain = 50 * time.Millisecond
 
 // Poll asks until there is no error. Its own error has the last one, and the
-// context's cause.
+// context's cause; what a question says that the context's end broke off counts
+// only if there was none before.
 func Poll(ctx context.Context, what string, ask func() error) error {
 	every := time.NewTicker(askAgain)
 	defer every.Stop()
+	var last error
 	for {
 		err := ask()
 		if err == nil {
 			return nil
 		}
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
 		select {
 		case <-every.C:
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w: %w", what, err, context.Cause(ctx))
+			return fmt.Errorf("wait for %s: %w: %w", what, last, context.Cause(ctx))
 		}
 	}
 }

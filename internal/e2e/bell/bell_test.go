@@ -46,3 +46,20 @@ func TestWaitsEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestPollBrokenOff: the question that the end of the context breaks off does not
+// hide what was heard before.
+func TestPollBrokenOff(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	away, asked := errors.New("away"), 0
+	err := Poll(ctx, "it", func() error {
+		if asked++; asked == 1 {
+			return away
+		}
+		cancel()
+		return ctx.Err()
+	})
+	if !errors.Is(err, away) || asked != 2 {
+		t.Errorf("poll: %v after %d questions, want the first error", err, asked)
+	}
+}

@@ -24,7 +24,7 @@ func (a *audit) asked() {
 		case at.User != p.User:
 			a.wrong("pushed as another", at, "", "is %s, which was for %s", x.Name, p.User)
 		case x.Asked != p.asked(a.app):
-			a.wrong("pushed as another", at, "", "is in the log as %+v, and was asked for as %+v", x.Asked, p.asked(a.app))
+			a.wrong("pushed as another", at, "", "is in the log as %#v, and was asked for as %#v", x.Asked, p.asked(a.app))
 		case x.ID != schemas.NamedID(a.app, p.User, p.Name):
 			a.wrong("pushed as another", at, "", "has the push id %s, want that of %s", x.ID, p.Name)
 		}

@@ -3,7 +3,10 @@ package crash
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,6 +43,28 @@ func (r *Result) wrong(what, say string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.Violations = append(r.Violations, violation{what: what, say: fmt.Sprintf(say, args...)})
+}
+
+// some violations: the first ones of each kind, which stand for the rest.
+func (r *Result) some(most int) []violation {
+	shown := make(map[string]int)
+	return slices.DeleteFunc(slices.Clone(r.Violations), func(v violation) bool {
+		shown[v.what]++
+		return shown[v.what] > most
+	})
+}
+
+// kinds of the violations, and how many there are of each.
+func (r *Result) kinds() string {
+	n := make(map[string]int)
+	for _, v := range r.Violations {
+		n[v.what]++
+	}
+	var all []string
+	for _, what := range slices.Sorted(maps.Keys(n)) {
+		all = append(all, fmt.Sprintf("%s %d", what, n[what]))
+	}
+	return strings.Join(all, ", ")
 }
 
 // compare the books that were kept through all faults with what the log says

@@ -38,7 +38,7 @@ func (r *Result) Table() string {
 	row("pending when it was replayed", r.standing.Pushes, fmt.Sprintf("for who was away; %d sessions, %d routes", r.standing.Sessions, r.standing.Routes))
 	row("records of the log", r.records, fmt.Sprintf("%d of them repeats of a producer", r.twice))
 	row("decisions of older terms", r.stale, "ignored by every reader")
-	row("violations", len(r.Violations), "")
+	row("violations", len(r.Violations), r.kinds())
 	fmt.Fprintf(&b, "  pushing took %.1f s, then the last outcome came after %.1f s\n", r.Pushing.Seconds(), r.Settling.Seconds())
 	return b.String()
 }
