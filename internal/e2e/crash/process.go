@@ -115,6 +115,9 @@ func (p *process) end(s syscall.Signal, patience time.Duration) error {
 		return nil
 	}
 	_ = cmd.Process.Signal(s) // an error says that it has ended
+	if s != syscall.SIGKILL {
+		_ = cmd.Process.Signal(syscall.SIGCONT) // a run that breaks off may have left it stopped
+	}
 	select {
 	case <-ended:
 		if code := cmd.ProcessState.ExitCode(); s == syscall.SIGTERM && code != 0 {

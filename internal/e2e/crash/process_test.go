@@ -60,3 +60,15 @@ func TestFaultOfNobody(t *testing.T) {
 		t.Errorf("found %v, want that the fault met nobody", v)
 	}
 }
+
+// TestEndWakes: who is stopped by a signal hears the one that asks it to end.
+func TestEndWakes(t *testing.T) {
+	p := sleeper(t, "cat")
+	if err := p.strike(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	err := p.end(syscall.SIGTERM, time.Minute)
+	if err == nil || p.cmd.ProcessState.String() != "signal: terminated" {
+		t.Errorf("it ended as %v (%v), want by SIGTERM", p.cmd.ProcessState, err)
+	}
+}
