@@ -19,6 +19,9 @@ const (
 	splitDispatch   = "8"
 )
 
+// mostStages are processes of a split Waybill, beside its engines.
+const mostStages = 6
+
 // splitting is a Waybill in processes while it is put together.
 type splitting struct {
 	dir     string
@@ -87,22 +90,18 @@ func (s *splitting) migrate(ctx context.Context, more ...string) error {
 	return load.RunChild(ctx, command...)
 }
 
-// stage starts one and returns its private address.
-func (s *splitting) stage(ctx context.Context, arguments ...string) (string, error) {
-	at, err := load.FreePorts(1)
+// stage starts one, whose private address is to be that.
+func (s *splitting) stage(ctx context.Context, private string, arguments ...string) error {
+	command, err := self(append(append(arguments, "--metrics", private), s.engines...)...)
 	if err != nil {
-		return "", err
+		return err
 	}
-	command, err := self(append(append(arguments, "--metrics", at[0]), s.engines...)...)
+	child, err := load.StartReady(ctx, private, command...)
 	if err != nil {
-		return "", err
-	}
-	child, err := load.StartReady(ctx, at[0], command...)
-	if err != nil {
-		return "", err
+		return err
 	}
 	s.started(child)
-	return at[0], nil
+	return nil
 }
 
 // spawnSplit starts every engine and every stage as a process.
@@ -137,7 +136,7 @@ func (s *splitting) stages(ctx context.Context, noProjectors bool) (t load.Targe
 	if err := s.migrate(ctx, "--apps", file); err != nil {
 		return t, err
 	}
-	at, err := load.FreePorts(3)
+	at, err := load.FreePorts(3 + mostStages) // all at once: none may be given twice
 	if err != nil {
 		return t, err
 	}
@@ -149,8 +148,8 @@ func (s *splitting) stages(ctx context.Context, noProjectors bool) (t load.Targe
 		t.Console = at[2]
 		commands = append([][]string{{"projector", "--only", "session"}, {"projector", "--only", "hop"}, {"console", "--listen", at[2]}}, commands...)
 	}
-	for _, command := range commands {
-		if _, err := s.stage(ctx, command...); err != nil {
+	for i, command := range commands {
+		if err := s.stage(ctx, at[3+i], command...); err != nil {
 			return t, err
 		}
 	}
@@ -171,6 +170,15 @@ func (s *splitting) app() (a app.DevApp, file string, err error) {
 	return a, file, nil
 }
 
+// projector starts one and returns its private address.
+func (s *splitting) projector(ctx context.Context, only string) (string, error) {
+	at, err := load.FreePorts(1)
+	if err != nil {
+		return "", err
+	}
+	return at[0], s.stage(ctx, at[0], "projector", "--only", only)
+}
+
 // spawnProjector starts a projector alone on a recorded log.
 func spawnProjector(ctx context.Context, o load.ProjectorOptions) (t load.Target, stop func() error, err error) {
 	s, err := newSplitting()
@@ -182,7 +190,7 @@ func spawnProjector(ctx context.Context, o load.ProjectorOptions) (t load.Target
 		err = s.migrate(ctx)
 	}
 	if err == nil {
-		t.Metrics, err = s.stage(ctx, "projector", "--only", o.Only)
+		t.Metrics, err = s.projector(ctx, o.Only)
 	}
 	if err != nil {
 		return t, nil, s.end.Because(err)

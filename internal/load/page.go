@@ -117,7 +117,7 @@ func (b *Book) writeRates(w *strings.Builder) {
 	}
 	w.WriteString("\nLatency is counted from the call to the device: in an open loop from the time at which the call was meant to be made, for uplinks until\n" +
 		"the gate's acknowledgement, in a storm from the moment in which the devices begin to come back. *Drained* is the time from the last call\n" +
-		"until the last device had its push; *traced*, until the funnel had every outcome. *Hop found*: a probe pushes once a second during the run\n" +
+		"until the last device had its push; *traced*, until the funnel had every outcome. *Hop found*: a probe pushes every two seconds during the run\n" +
 		"and asks the console for its way; counted is, for each hop, from its own time to the answer that had it first.\n\n" +
 		"*Generator late* is in the latencies and is not Waybill's: p99 of a call after its time (open loops), or else the p99 of what a frame waited\n" +
 		"while the generator served other devices, at most. *Waited* is the share of the time in which the devices' thread wanted a core and had\n" +

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// A lookup costs ClickHouse far more than a push, so there are two or three a
+// A lookup costs ClickHouse some 25 ms of a core, so there are one or two a
 // second: the probe must not be the load.
 const (
 	// probeEvery is the mean pause between two probes; it is drawn, so that
 	// probes keep no step with the projector.
-	probeEvery = time.Second
+	probeEvery = 2 * time.Second
 	// lookEvery is the pause between two looks for one of them. A delay is right
 	// to one of these, and never too short.
 	lookEvery = 150 * time.Millisecond
