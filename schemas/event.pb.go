@@ -208,6 +208,56 @@ func (Class) EnumDescriptor() ([]byte, []int) {
 	return file_event_proto_rawDescGZIP(), []int{1}
 }
 
+// DevicePolicy: whether a login kicks the user's other devices.
+type DevicePolicy int32
+
+const (
+	DevicePolicy_DEVICE_POLICY_MANY             DevicePolicy = 0
+	DevicePolicy_DEVICE_POLICY_ONE_PER_USER     DevicePolicy = 1
+	DevicePolicy_DEVICE_POLICY_ONE_PER_PLATFORM DevicePolicy = 2
+)
+
+// Enum value maps for DevicePolicy.
+var (
+	DevicePolicy_name = map[int32]string{
+		0: "DEVICE_POLICY_MANY",
+		1: "DEVICE_POLICY_ONE_PER_USER",
+		2: "DEVICE_POLICY_ONE_PER_PLATFORM",
+	}
+	DevicePolicy_value = map[string]int32{
+		"DEVICE_POLICY_MANY":             0,
+		"DEVICE_POLICY_ONE_PER_USER":     1,
+		"DEVICE_POLICY_ONE_PER_PLATFORM": 2,
+	}
+)
+
+func (x DevicePolicy) Enum() *DevicePolicy {
+	p := new(DevicePolicy)
+	*p = x
+	return p
+}
+
+func (x DevicePolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DevicePolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_event_proto_enumTypes[2].Descriptor()
+}
+
+func (DevicePolicy) Type() protoreflect.EnumType {
+	return &file_event_proto_enumTypes[2]
+}
+
+func (x DevicePolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DevicePolicy.Descriptor instead.
+func (DevicePolicy) EnumDescriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{2}
+}
+
 // Event is one record of the log. Times are microseconds since 1970 UTC.
 type Event struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -2470,6 +2520,7 @@ type App struct {
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	ApiKeys       []*ApiKey              `protobuf:"bytes,2,rep,name=api_keys,json=apiKeys,proto3" json:"api_keys,omitempty"`
 	TokenKeys     []*TokenKey            `protobuf:"bytes,3,rep,name=token_keys,json=tokenKeys,proto3" json:"token_keys,omitempty"`
+	Policy        *AppPolicy             `protobuf:"bytes,4,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2525,6 +2576,67 @@ func (x *App) GetTokenKeys() []*TokenKey {
 	return nil
 }
 
+func (x *App) GetPolicy() *AppPolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
+// AppPolicy is what the app asks of its users' sessions. delivery decides by
+// it; no reader's fold does.
+type AppPolicy struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Devices       DevicePolicy           `protobuf:"varint,1,opt,name=devices,proto3,enum=waybill.DevicePolicy" json:"devices,omitempty"`
+	SessionExpiry int64                  `protobuf:"varint,2,opt,name=session_expiry,json=sessionExpiry,proto3" json:"session_expiry,omitempty"` // seconds without a connection; 0 = 30 days
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppPolicy) Reset() {
+	*x = AppPolicy{}
+	mi := &file_event_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppPolicy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppPolicy) ProtoMessage() {}
+
+func (x *AppPolicy) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppPolicy.ProtoReflect.Descriptor instead.
+func (*AppPolicy) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *AppPolicy) GetDevices() DevicePolicy {
+	if x != nil {
+		return x.Devices
+	}
+	return DevicePolicy_DEVICE_POLICY_MANY
+}
+
+func (x *AppPolicy) GetSessionExpiry() int64 {
+	if x != nil {
+		return x.SessionExpiry
+	}
+	return 0
+}
+
 // ApiKey of an app-server; the key itself is not stored.
 type ApiKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2536,7 +2648,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_event_proto_msgTypes[29]
+	mi := &file_event_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2548,7 +2660,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[29]
+	mi := &file_event_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2561,7 +2673,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{29}
+	return file_event_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ApiKey) GetId() string {
@@ -2590,7 +2702,7 @@ type TokenKey struct {
 
 func (x *TokenKey) Reset() {
 	*x = TokenKey{}
-	mi := &file_event_proto_msgTypes[30]
+	mi := &file_event_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2602,7 +2714,7 @@ func (x *TokenKey) String() string {
 func (*TokenKey) ProtoMessage() {}
 
 func (x *TokenKey) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[30]
+	mi := &file_event_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2615,7 +2727,7 @@ func (x *TokenKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenKey.ProtoReflect.Descriptor instead.
 func (*TokenKey) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{30}
+	return file_event_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *TokenKey) GetId() string {
@@ -2647,7 +2759,7 @@ type AppRemoved struct {
 
 func (x *AppRemoved) Reset() {
 	*x = AppRemoved{}
-	mi := &file_event_proto_msgTypes[31]
+	mi := &file_event_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2659,7 +2771,7 @@ func (x *AppRemoved) String() string {
 func (*AppRemoved) ProtoMessage() {}
 
 func (x *AppRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[31]
+	mi := &file_event_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2672,7 +2784,7 @@ func (x *AppRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppRemoved.ProtoReflect.Descriptor instead.
 func (*AppRemoved) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{31}
+	return file_event_proto_rawDescGZIP(), []int{32}
 }
 
 // Revoked: a session, a device or a user may not resume any more.
@@ -2686,7 +2798,7 @@ type Revoked struct {
 
 func (x *Revoked) Reset() {
 	*x = Revoked{}
-	mi := &file_event_proto_msgTypes[32]
+	mi := &file_event_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2698,7 +2810,7 @@ func (x *Revoked) String() string {
 func (*Revoked) ProtoMessage() {}
 
 func (x *Revoked) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[32]
+	mi := &file_event_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2711,7 +2823,7 @@ func (x *Revoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revoked.ProtoReflect.Descriptor instead.
 func (*Revoked) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{32}
+	return file_event_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Revoked) GetSession() []byte {
@@ -2936,12 +3048,16 @@ const file_event_proto_rawDesc = "" +
 	"\vconnections\x18\x03 \x01(\x04R\vconnections\"2\n" +
 	"\aStopped\x12'\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x0f.waybill.ReasonR\x06reason\"\x06\n" +
-	"\x04Tick\"w\n" +
+	"\x04Tick\"\xa3\x01\n" +
 	"\x03App\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12*\n" +
 	"\bapi_keys\x18\x02 \x03(\v2\x0f.waybill.ApiKeyR\aapiKeys\x120\n" +
 	"\n" +
-	"token_keys\x18\x03 \x03(\v2\x11.waybill.TokenKeyR\ttokenKeys\"0\n" +
+	"token_keys\x18\x03 \x03(\v2\x11.waybill.TokenKeyR\ttokenKeys\x12*\n" +
+	"\x06policy\x18\x04 \x01(\v2\x12.waybill.AppPolicyR\x06policy\"c\n" +
+	"\tAppPolicy\x12/\n" +
+	"\adevices\x18\x01 \x01(\x0e2\x15.waybill.DevicePolicyR\adevices\x12%\n" +
+	"\x0esession_expiry\x18\x02 \x01(\x03R\rsessionExpiry\"0\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\"J\n" +
@@ -2992,7 +3108,11 @@ const file_event_proto_rawDesc = "" +
 	"\x0fCLASS_WITHDRAWN\x10\x02\x12\x0e\n" +
 	"\n" +
 	"CLASS_LOST\x10\x03\x12\x15\n" +
-	"\x11CLASS_UNCONFIRMED\x10\x04B\x19Z\x17waybill/schemas;schemasb\x06proto3"
+	"\x11CLASS_UNCONFIRMED\x10\x04*j\n" +
+	"\fDevicePolicy\x12\x16\n" +
+	"\x12DEVICE_POLICY_MANY\x10\x00\x12\x1e\n" +
+	"\x1aDEVICE_POLICY_ONE_PER_USER\x10\x01\x12\"\n" +
+	"\x1eDEVICE_POLICY_ONE_PER_PLATFORM\x10\x02B\x19Z\x17waybill/schemas;schemasb\x06proto3"
 
 var (
 	file_event_proto_rawDescOnce sync.Once
@@ -3006,96 +3126,100 @@ func file_event_proto_rawDescGZIP() []byte {
 	return file_event_proto_rawDescData
 }
 
-var file_event_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_event_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_event_proto_goTypes = []any{
 	(Kind)(0),            // 0: waybill.Kind
 	(Class)(0),           // 1: waybill.Class
-	(*Event)(nil),        // 2: waybill.Event
-	(*Pushed)(nil),       // 3: waybill.Pushed
-	(*CancelAsked)(nil),  // 4: waybill.CancelAsked
-	(*Limits)(nil),       // 5: waybill.Limits
-	(*Connected)(nil),    // 6: waybill.Connected
-	(*Traffic)(nil),      // 7: waybill.Traffic
-	(*Disconnected)(nil), // 8: waybill.Disconnected
-	(*Sent)(nil),         // 9: waybill.Sent
-	(*Bounced)(nil),      // 10: waybill.Bounced
-	(*Acked)(nil),        // 11: waybill.Acked
-	(*Opened)(nil),       // 12: waybill.Opened
-	(*Uplinked)(nil),     // 13: waybill.Uplinked
-	(*Refused)(nil),      // 14: waybill.Refused
-	(*Claimed)(nil),      // 15: waybill.Claimed
-	(*Released)(nil),     // 16: waybill.Released
-	(*Kicked)(nil),       // 17: waybill.Kicked
-	(*Steps)(nil),        // 18: waybill.Steps
-	(*Outcome)(nil),      // 19: waybill.Outcome
-	(*SessionEnded)(nil), // 20: waybill.SessionEnded
-	(*RouteEnded)(nil),   // 21: waybill.RouteEnded
-	(*Relayed)(nil),      // 22: waybill.Relayed
-	(*Parked)(nil),       // 23: waybill.Parked
-	(*Restated)(nil),     // 24: waybill.Restated
-	(*Sealed)(nil),       // 25: waybill.Sealed
-	(*Started)(nil),      // 26: waybill.Started
-	(*Alive)(nil),        // 27: waybill.Alive
-	(*Stopped)(nil),      // 28: waybill.Stopped
-	(*Tick)(nil),         // 29: waybill.Tick
-	(*App)(nil),          // 30: waybill.App
-	(*ApiKey)(nil),       // 31: waybill.ApiKey
-	(*TokenKey)(nil),     // 32: waybill.TokenKey
-	(*AppRemoved)(nil),   // 33: waybill.AppRemoved
-	(*Revoked)(nil),      // 34: waybill.Revoked
-	(Reason)(0),          // 35: waybill.Reason
+	(DevicePolicy)(0),    // 2: waybill.DevicePolicy
+	(*Event)(nil),        // 3: waybill.Event
+	(*Pushed)(nil),       // 4: waybill.Pushed
+	(*CancelAsked)(nil),  // 5: waybill.CancelAsked
+	(*Limits)(nil),       // 6: waybill.Limits
+	(*Connected)(nil),    // 7: waybill.Connected
+	(*Traffic)(nil),      // 8: waybill.Traffic
+	(*Disconnected)(nil), // 9: waybill.Disconnected
+	(*Sent)(nil),         // 10: waybill.Sent
+	(*Bounced)(nil),      // 11: waybill.Bounced
+	(*Acked)(nil),        // 12: waybill.Acked
+	(*Opened)(nil),       // 13: waybill.Opened
+	(*Uplinked)(nil),     // 14: waybill.Uplinked
+	(*Refused)(nil),      // 15: waybill.Refused
+	(*Claimed)(nil),      // 16: waybill.Claimed
+	(*Released)(nil),     // 17: waybill.Released
+	(*Kicked)(nil),       // 18: waybill.Kicked
+	(*Steps)(nil),        // 19: waybill.Steps
+	(*Outcome)(nil),      // 20: waybill.Outcome
+	(*SessionEnded)(nil), // 21: waybill.SessionEnded
+	(*RouteEnded)(nil),   // 22: waybill.RouteEnded
+	(*Relayed)(nil),      // 23: waybill.Relayed
+	(*Parked)(nil),       // 24: waybill.Parked
+	(*Restated)(nil),     // 25: waybill.Restated
+	(*Sealed)(nil),       // 26: waybill.Sealed
+	(*Started)(nil),      // 27: waybill.Started
+	(*Alive)(nil),        // 28: waybill.Alive
+	(*Stopped)(nil),      // 29: waybill.Stopped
+	(*Tick)(nil),         // 30: waybill.Tick
+	(*App)(nil),          // 31: waybill.App
+	(*AppPolicy)(nil),    // 32: waybill.AppPolicy
+	(*ApiKey)(nil),       // 33: waybill.ApiKey
+	(*TokenKey)(nil),     // 34: waybill.TokenKey
+	(*AppRemoved)(nil),   // 35: waybill.AppRemoved
+	(*Revoked)(nil),      // 36: waybill.Revoked
+	(Reason)(0),          // 37: waybill.Reason
 }
 var file_event_proto_depIdxs = []int32{
 	0,  // 0: waybill.Event.kind:type_name -> waybill.Kind
-	3,  // 1: waybill.Event.pushed:type_name -> waybill.Pushed
-	4,  // 2: waybill.Event.cancel_asked:type_name -> waybill.CancelAsked
-	6,  // 3: waybill.Event.connected:type_name -> waybill.Connected
-	8,  // 4: waybill.Event.disconnected:type_name -> waybill.Disconnected
-	9,  // 5: waybill.Event.sent:type_name -> waybill.Sent
-	10, // 6: waybill.Event.bounced:type_name -> waybill.Bounced
-	11, // 7: waybill.Event.acked:type_name -> waybill.Acked
-	12, // 8: waybill.Event.opened:type_name -> waybill.Opened
-	13, // 9: waybill.Event.uplinked:type_name -> waybill.Uplinked
-	14, // 10: waybill.Event.refused:type_name -> waybill.Refused
-	15, // 11: waybill.Event.claimed:type_name -> waybill.Claimed
-	16, // 12: waybill.Event.released:type_name -> waybill.Released
-	17, // 13: waybill.Event.kicked:type_name -> waybill.Kicked
-	19, // 14: waybill.Event.outcome:type_name -> waybill.Outcome
-	20, // 15: waybill.Event.session_ended:type_name -> waybill.SessionEnded
-	21, // 16: waybill.Event.route_ended:type_name -> waybill.RouteEnded
-	22, // 17: waybill.Event.relayed:type_name -> waybill.Relayed
-	23, // 18: waybill.Event.parked:type_name -> waybill.Parked
-	24, // 19: waybill.Event.restated:type_name -> waybill.Restated
-	25, // 20: waybill.Event.sealed:type_name -> waybill.Sealed
-	26, // 21: waybill.Event.started:type_name -> waybill.Started
-	27, // 22: waybill.Event.alive:type_name -> waybill.Alive
-	28, // 23: waybill.Event.stopped:type_name -> waybill.Stopped
-	29, // 24: waybill.Event.tick:type_name -> waybill.Tick
-	30, // 25: waybill.Event.app_set:type_name -> waybill.App
-	33, // 26: waybill.Event.app_removed:type_name -> waybill.AppRemoved
-	34, // 27: waybill.Event.revoked:type_name -> waybill.Revoked
-	5,  // 28: waybill.Connected.limits:type_name -> waybill.Limits
-	35, // 29: waybill.Disconnected.reason:type_name -> waybill.Reason
-	7,  // 30: waybill.Disconnected.traffic:type_name -> waybill.Traffic
-	35, // 31: waybill.Bounced.reason:type_name -> waybill.Reason
-	35, // 32: waybill.Refused.reason:type_name -> waybill.Reason
-	35, // 33: waybill.Kicked.reason:type_name -> waybill.Reason
+	4,  // 1: waybill.Event.pushed:type_name -> waybill.Pushed
+	5,  // 2: waybill.Event.cancel_asked:type_name -> waybill.CancelAsked
+	7,  // 3: waybill.Event.connected:type_name -> waybill.Connected
+	9,  // 4: waybill.Event.disconnected:type_name -> waybill.Disconnected
+	10, // 5: waybill.Event.sent:type_name -> waybill.Sent
+	11, // 6: waybill.Event.bounced:type_name -> waybill.Bounced
+	12, // 7: waybill.Event.acked:type_name -> waybill.Acked
+	13, // 8: waybill.Event.opened:type_name -> waybill.Opened
+	14, // 9: waybill.Event.uplinked:type_name -> waybill.Uplinked
+	15, // 10: waybill.Event.refused:type_name -> waybill.Refused
+	16, // 11: waybill.Event.claimed:type_name -> waybill.Claimed
+	17, // 12: waybill.Event.released:type_name -> waybill.Released
+	18, // 13: waybill.Event.kicked:type_name -> waybill.Kicked
+	20, // 14: waybill.Event.outcome:type_name -> waybill.Outcome
+	21, // 15: waybill.Event.session_ended:type_name -> waybill.SessionEnded
+	22, // 16: waybill.Event.route_ended:type_name -> waybill.RouteEnded
+	23, // 17: waybill.Event.relayed:type_name -> waybill.Relayed
+	24, // 18: waybill.Event.parked:type_name -> waybill.Parked
+	25, // 19: waybill.Event.restated:type_name -> waybill.Restated
+	26, // 20: waybill.Event.sealed:type_name -> waybill.Sealed
+	27, // 21: waybill.Event.started:type_name -> waybill.Started
+	28, // 22: waybill.Event.alive:type_name -> waybill.Alive
+	29, // 23: waybill.Event.stopped:type_name -> waybill.Stopped
+	30, // 24: waybill.Event.tick:type_name -> waybill.Tick
+	31, // 25: waybill.Event.app_set:type_name -> waybill.App
+	35, // 26: waybill.Event.app_removed:type_name -> waybill.AppRemoved
+	36, // 27: waybill.Event.revoked:type_name -> waybill.Revoked
+	6,  // 28: waybill.Connected.limits:type_name -> waybill.Limits
+	37, // 29: waybill.Disconnected.reason:type_name -> waybill.Reason
+	8,  // 30: waybill.Disconnected.traffic:type_name -> waybill.Traffic
+	37, // 31: waybill.Bounced.reason:type_name -> waybill.Reason
+	37, // 32: waybill.Refused.reason:type_name -> waybill.Reason
+	37, // 33: waybill.Kicked.reason:type_name -> waybill.Reason
 	1,  // 34: waybill.Outcome.class:type_name -> waybill.Class
-	35, // 35: waybill.Outcome.reason:type_name -> waybill.Reason
-	18, // 36: waybill.Outcome.steps:type_name -> waybill.Steps
-	35, // 37: waybill.SessionEnded.reason:type_name -> waybill.Reason
-	35, // 38: waybill.RouteEnded.reason:type_name -> waybill.Reason
-	35, // 39: waybill.Parked.reason:type_name -> waybill.Reason
-	35, // 40: waybill.Stopped.reason:type_name -> waybill.Reason
-	31, // 41: waybill.App.api_keys:type_name -> waybill.ApiKey
-	32, // 42: waybill.App.token_keys:type_name -> waybill.TokenKey
-	35, // 43: waybill.Revoked.reason:type_name -> waybill.Reason
-	44, // [44:44] is the sub-list for method output_type
-	44, // [44:44] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	37, // 35: waybill.Outcome.reason:type_name -> waybill.Reason
+	19, // 36: waybill.Outcome.steps:type_name -> waybill.Steps
+	37, // 37: waybill.SessionEnded.reason:type_name -> waybill.Reason
+	37, // 38: waybill.RouteEnded.reason:type_name -> waybill.Reason
+	37, // 39: waybill.Parked.reason:type_name -> waybill.Reason
+	37, // 40: waybill.Stopped.reason:type_name -> waybill.Reason
+	33, // 41: waybill.App.api_keys:type_name -> waybill.ApiKey
+	34, // 42: waybill.App.token_keys:type_name -> waybill.TokenKey
+	32, // 43: waybill.App.policy:type_name -> waybill.AppPolicy
+	2,  // 44: waybill.AppPolicy.devices:type_name -> waybill.DevicePolicy
+	37, // 45: waybill.Revoked.reason:type_name -> waybill.Reason
+	46, // [46:46] is the sub-list for method output_type
+	46, // [46:46] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_event_proto_init() }
@@ -3109,8 +3233,8 @@ func file_event_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_event_proto_rawDesc), len(file_event_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   33,
+			NumEnums:      3,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
