@@ -136,6 +136,7 @@ func (s *Server) event(app string, r *request) *schemas.Event {
 		TraceId: r.trace.id[:], ParentSpan: r.trace.parentSpan(),
 		Pushed: &schemas.Pushed{
 			Name: r.name, Family: r.family, Command: r.command, Body: r.body, Ttl: r.ttl, Label: r.label,
+			CollapseKey: r.collapse, DeliverAt: r.deliverAt,
 		},
 	}
 	e.Pushed.Digest = e.Pushed.DigestFor(r.device)

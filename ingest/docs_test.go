@@ -29,7 +29,7 @@ func TestDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, bound := range []int{MaxTTL, DefaultTTL, MaxUsers, MaxBody, MaxLabel, MaxPushID, MaxUser} {
+	for _, bound := range []int{MaxTTL, DefaultTTL, MaxUsers, MaxBody, MaxLabel, MaxPushID, MaxUser, MaxCollapse} {
 		if !strings.Contains(string(spec), fmt.Sprint(bound)) {
 			t.Errorf("openapi.yaml does not name the bound %d", bound)
 		}

@@ -25,12 +25,17 @@ type request struct {
 	trace    trace
 	seen     uint32 // bit n: fields[n] was there
 	hasBytes bool
+
+	// Options; see option.
+	collapse  string
+	deliverAt int64 // microseconds since 1970; 0 = at once
 }
 
 // fields in the order of the bits of request.seen.
-var fields = [...]string{"user", "users", "device", "family", "command", "body", "json", "ttl", "label", "push_id", "traceparent"}
+var fields = [...]string{"user", "users", "device", "family", "command", "body", "json", "ttl", "label", "push_id", "traceparent",
+	"collapse_key", "deliver_at"}
 
-const allowedFields = "user, users, device, family, command, body, json, ttl, label, push_id, traceparent"
+const allowedFields = "user, users, device, family, command, body, json, ttl, label, push_id, traceparent, collapse_key, deliver_at"
 
 // What each field allows, for messages and for docs/openapi.yaml.
 const (
@@ -160,7 +165,7 @@ func (r *request) field(s *scanner, name string) *Violation {
 	case "push_id":
 		return text(s, name, &r.name, MaxPushID, allowPushID)
 	default:
-		return r.readTrace(s)
+		return r.option(s, name)
 	}
 }
 
@@ -190,6 +195,8 @@ func (r *request) check() *Violation {
 		return violation("body", "and json stand both there", allowOneBody)
 	case !r.hasBytes:
 		return violation("body", "is missing", allowOneBody)
+	case r.tooLate():
+		return violation("deliver_at", "and ttl together reach too far ahead", allowDeliverAt)
 	}
 	return nil
 }

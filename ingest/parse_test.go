@@ -50,7 +50,7 @@ func TestParseBad(t *testing.T) {
 		{`7`, "", "is a number", "object"},
 		{`{"user":"u"` + rest + ` x`, "", "is not JSON", "RFC 8259"},
 		{`{"user":"u"`, "", "is not JSON", "RFC 8259"},
-		{`{"user":"u","color":1` + rest, `"color"`, "is unknown", "user, users, device, family, command, body, json, ttl, label, push_id, traceparent"},
+		{`{"user":"u","color":1` + rest, `"color"`, "is unknown", "user, users, device, family, command, body, json, ttl, label, push_id, traceparent, collapse_key, deliver_at"},
 		{`{"USER":"u"` + rest, `"USER"`, "is unknown", "user, users"},
 		{`{"user":"u","user":"u"` + rest, "user", "stands twice", "once"},
 		{`{"family":1,"json":1}`, "user", "is missing", "exactly one of user"},
@@ -94,6 +94,18 @@ func TestParseBad(t *testing.T) {
 		{`{"user":"u","label":"` + long(65) + `"` + rest, "label", "is too long", "64 bytes"},
 		{`{"user":"u","push_id":"` + long(129) + `"` + rest, "push_id", "is too long", "128 bytes"},
 		{`{"user":"u","push_id":""` + rest, "push_id", "is empty", "1 to 128 bytes"},
+		{`{"user":"u","collapse_key":""` + rest, "collapse_key", "is empty", "1 to 64 bytes"},
+		{`{"user":"u","collapse_key":"` + long(65) + `"` + rest, "collapse_key", "is too long", "64 bytes"},
+		{`{"user":"u","collapse_key":["a"]` + rest, "collapse_key", "is an array", "1 to 64 bytes"},
+		{`{"user":"u","deliver_at":"tomorrow"` + rest, "deliver_at", "is no time of RFC 3339", "seconds since 1970"},
+		{`{"user":"u","deliver_at":"2006-01-02"` + rest, "deliver_at", "is no time of RFC 3339", "RFC 3339"},
+		{`{"user":"u","deliver_at":true` + rest, "deliver_at", "is a boolean", "RFC 3339"},
+		{`{"user":"u","deliver_at":"9999-12-31T23:59:59Z"` + rest, "deliver_at", "is too far ahead", "six days"},
+		{`{"user":"u","deliver_at":1e999` + rest, "deliver_at", "is too far ahead", "six days"},
+		{`{"user":"u","deliver_at":1700000000000` + rest, "deliver_at", "is too far ahead", "seconds since 1970"},
+		{`{"user":"u","deliver_at":` + ahead(6*24*time.Hour+time.Minute) + rest, "deliver_at", "is too far ahead", "six days"},
+		{`{"user":"u","deliver_at":` + ahead(5*24*time.Hour+time.Minute) + rest, "deliver_at", "and ttl together reach too far ahead", "ttl included"},
+		{`{"user":"u","deliver_at":` + ahead(time.Minute) + `,"ttl":518400` + rest, "deliver_at", "and ttl together reach too far ahead", "ttl included"},
 		{`{"user":"u","traceparent":"00-1-2-3"` + rest, "traceparent", "is malformed", "W3C"},
 	} {
 		v := parseOne(&request{}, c.text)
@@ -189,6 +201,8 @@ type slow struct {
 	Label       *string         `json:"label"`
 	PushID      *string         `json:"push_id"`
 	Traceparent *string         `json:"traceparent"`
+	CollapseKey *string         `json:"collapse_key"`
+	DeliverAt   any             `json:"deliver_at"`
 }
 
 // What the parser takes, encoding/json understands in the same way.
@@ -196,6 +210,8 @@ func FuzzParse(f *testing.F) {
 	f.Add(`{"user":"u","family":1,"json":{"a": 1}}`)
 	f.Add(`{"users":["a","b"],"family":65535,"command":7,"body":"aGk=","ttl":0.5,"label":"l","push_id":"p"}`)
 	f.Add(`{"user":"\ud83d\ude00","device":"d","family":1,"json":[1,"x",{}],"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}`)
+	f.Add(`{"user":"u","family":1,"json":1,"collapse_key":"k","deliver_at":"2020-01-02T03:04:05.6+01:00"}`)
+	f.Add(`{"user":"u","family":1,"json":1,"deliver_at":-1.5e300}`)
 	f.Add(`[{"user":"u","family":1,"json":1}]`)
 	f.Fuzz(func(t *testing.T, text string) {
 		_, _ = parseArray(text)
@@ -237,10 +253,10 @@ func compare(t *testing.T, r *request, want slow) {
 		return *s
 	}
 	if !cmp.Equal(r.users, users) || r.family != uint32(want.Family) || r.command != uint32(want.Command) || !bytes.Equal(r.body, body) ||
-		r.ttl != ttl || r.device != str(want.Device) || r.label != str(want.Label) || r.name != str(want.PushID) {
+		r.ttl != ttl || r.device != str(want.Device) || r.label != str(want.Label) || r.name != str(want.PushID) || r.collapse != str(want.CollapseKey) {
 		t.Fatalf("read %+v, want %+v", r, want)
 	}
-	if len(r.body) > MaxBody || len(r.users) > MaxUsers || r.ttl < 0 || r.ttl > MaxTTL*1000 || len(r.label) > MaxLabel {
+	if len(r.body) > MaxBody || len(r.users) > MaxUsers || r.ttl < 0 || r.ttl > MaxTTL*1000 || len(r.label) > MaxLabel || len(r.collapse) > MaxCollapse || r.deliverAt < 0 {
 		t.Fatalf("beyond its bounds: %+v", r)
 	}
 }

@@ -17,8 +17,10 @@ const (
 	MaxLabel  = 64       // bytes
 	MaxPushID = 128      // bytes of the caller's own push id
 
+	MaxCollapse = 64 // bytes of a collapse key
+
 	// MaxTTL is six days in seconds: the log keeps seven, and what is still to be
-	// delivered must be readable there.
+	// delivered must be readable there. It bounds deliver_at and ttl together.
 	MaxTTL = 6 * 24 * 60 * 60
 	// DefaultTTL is one day, in seconds.
 	DefaultTTL = 24 * 60 * 60
