@@ -1,4 +1,4 @@
-// Package control knows the apps and their keys: facts in the compacted topic
+// Package control knows the apps, their keys and their policies: facts in the compacted topic
 // waybill.control, one record for each app, that carries the app whole.
 //
 //	waybill migrate --apps FILE ──Apply──▶ topics of the app

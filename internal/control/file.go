@@ -38,6 +38,11 @@ type (
 		Name      string         `json:"name"`
 		APIKeys   []fileAPIKey   `json:"api_keys"`
 		TokenKeys []fileTokenKey `json:"token_keys"`
+		Policy    *filePolicy    `json:"policy"`
+	}
+	filePolicy struct {
+		Devices string `json:"devices"`
+		Expiry  *int64 `json:"session_expiry"`
 	}
 	fileAPIKey struct {
 		ID  string `json:"id"`
@@ -59,8 +64,11 @@ type (
 //	  "name": "freight",
 //	  "api_keys":   [{"id": "city", "key": "at least 32 characters"}],
 //	  "token_keys": [{"id": "k1", "algorithm": "HS256", "secret": "at least 32 bytes"},
-//	                 {"id": "k2", "algorithm": "EdDSA", "public_key": "32 bytes in base64"}]
+//	                 {"id": "k2", "algorithm": "EdDSA", "public_key": "32 bytes in base64"}],
+//	  "policy":     {"devices": "one_per_user", "session_expiry": 604800}
 //	}]}
+//
+// Without a policy, or one of its fields, the default of [Policy] holds.
 func ReadFile(r io.Reader) ([]*schemas.App, error) {
 	text, err := io.ReadAll(r)
 	if err != nil {
@@ -70,7 +78,7 @@ func ReadFile(r io.Reader) ([]*schemas.App, error) {
 	d.DisallowUnknownFields()
 	var file appsFile
 	if err := d.Decode(&file); err != nil {
-		return nil, fmt.Errorf("read apps: %w; allowed: an object with apps, each with name, api_keys (id, key) and token_keys (id, algorithm, secret or public_key)", err)
+		return nil, fmt.Errorf("read apps: %w; allowed: an object with apps, each with name, api_keys (id, key), token_keys (id, algorithm, secret or public_key) and policy (devices, session_expiry)", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("read apps: there is more after the object; allowed: one object")
@@ -115,6 +123,7 @@ func (c *checker) app(n int, f fileApp) *schemas.App {
 	for i, k := range f.TokenKeys {
 		app.TokenKeys = append(app.TokenKeys, c.tokenKey(fmt.Sprintf("%s.token_keys[%d]", at, i), k, ids))
 	}
+	app.Policy = c.policy(at+".policy", f.Policy)
 	return app
 }
 

@@ -32,8 +32,10 @@ func (a *App) TokenKey(kid string) (algorithm string, key []byte, ok bool) {
 
 // state is all apps as of one record; it is never changed once it is shown.
 type state struct {
-	apps map[string]*App
-	keys map[[sha256.Size]byte]*App
+	apps     map[string]*App
+	keys     map[[sha256.Size]byte]*App
+	policies map[string]Policy
+	replaced chan struct{} // closed by the next one
 }
 
 // View is the topic as it has been read so far. Its methods may be called at any
@@ -49,7 +51,7 @@ type View struct {
 // Open returns an empty view; Run fills it.
 func Open(log *eventlog.Log) *View {
 	v := &View{log: log, ready: make(chan struct{}), shown: func() {}}
-	v.state.Store(&state{})
+	v.state.Store(&state{replaced: make(chan struct{})})
 	return v
 }
 
@@ -132,17 +134,20 @@ func fold(records map[string]*schemas.App, e *schemas.Event) {
 
 // show puts what has been read in force.
 func (v *View) show(records map[string]*schemas.App) {
-	s := &state{apps: make(map[string]*App), keys: make(map[[sha256.Size]byte]*App)}
+	s := &state{
+		apps: make(map[string]*App), keys: make(map[[sha256.Size]byte]*App),
+		policies: make(map[string]Policy), replaced: make(chan struct{}),
+	}
 	for name, record := range records {
 		a := &App{Name: name, record: record}
-		s.apps[name] = a
+		s.apps[name], s.policies[name] = a, a.Policy()
 		for _, k := range record.GetApiKeys() {
 			if len(k.GetSha256()) == sha256.Size {
 				s.keys[[sha256.Size]byte(k.GetSha256())] = a
 			}
 		}
 	}
-	v.state.Store(s)
+	close(v.state.Swap(s).replaced)
 	v.once.Do(func() { close(v.ready) })
 	v.shown()
 }
