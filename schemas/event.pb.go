@@ -879,6 +879,9 @@ type Connected struct {
 	Address       string                 `protobuf:"bytes,9,opt,name=address,proto3" json:"address,omitempty"` // of the peer, as the gate sees it
 	Compression   bool                   `protobuf:"varint,10,opt,name=compression,proto3" json:"compression,omitempty"`
 	SessionTime   int64                  `protobuf:"varint,11,opt,name=session_time,json=sessionTime,proto3" json:"session_time,omitempty"` // when the session began: the login's time
+	// Position of the connected of the login that began the session: the
+	// session's name. 0 at a login, which is that record, and from an old ticket.
+	LoginAt       uint64 `protobuf:"varint,12,opt,name=login_at,json=loginAt,proto3" json:"login_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -986,6 +989,13 @@ func (x *Connected) GetCompression() bool {
 func (x *Connected) GetSessionTime() int64 {
 	if x != nil {
 		return x.SessionTime
+	}
+	return 0
+}
+
+func (x *Connected) GetLoginAt() uint64 {
+	if x != nil {
+		return x.LoginAt
 	}
 	return 0
 }
@@ -2913,7 +2923,7 @@ const file_event_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"=\n" +
 	"\x06Limits\x12\x1b\n" +
 	"\tmax_frame\x18\x01 \x01(\rR\bmaxFrame\x12\x16\n" +
-	"\x06window\x18\x02 \x01(\rR\x06window\"\xce\x02\n" +
+	"\x06window\x18\x02 \x01(\rR\x06window\"\xe9\x02\n" +
 	"\tConnected\x12\x14\n" +
 	"\x05login\x18\x01 \x01(\bR\x05login\x12\x1a\n" +
 	"\bplatform\x18\x02 \x01(\tR\bplatform\x12%\n" +
@@ -2926,7 +2936,8 @@ const file_event_proto_rawDesc = "" +
 	"\aaddress\x18\t \x01(\tR\aaddress\x12 \n" +
 	"\vcompression\x18\n" +
 	" \x01(\bR\vcompression\x12!\n" +
-	"\fsession_time\x18\v \x01(\x03R\vsessionTime\"\x9b\x01\n" +
+	"\fsession_time\x18\v \x01(\x03R\vsessionTime\x12\x19\n" +
+	"\blogin_at\x18\f \x01(\x04R\aloginAt\"\x9b\x01\n" +
 	"\aTraffic\x12\x1b\n" +
 	"\tframes_in\x18\x01 \x01(\x04R\bframesIn\x12\x1d\n" +
 	"\n" +

@@ -691,6 +691,11 @@ func (m *Connected) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.LoginAt != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.LoginAt))
+		i--
+		dAtA[i] = 0x60
+	}
 	if m.SessionTime != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.SessionTime))
 		i--
@@ -2631,6 +2636,9 @@ func (m *Connected) SizeVT() (n int) {
 	}
 	if m.SessionTime != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.SessionTime))
+	}
+	if m.LoginAt != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.LoginAt))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -5506,6 +5514,25 @@ func (m *Connected) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.SessionTime |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 12:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field LoginAt", wireType)
+			}
+			m.LoginAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.LoginAt |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -11701,6 +11728,25 @@ func (m *Connected) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.SessionTime |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 12:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field LoginAt", wireType)
+			}
+			m.LoginAt = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.LoginAt |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

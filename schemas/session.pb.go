@@ -730,6 +730,7 @@ type Ticket struct {
 	Session       []byte                 `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
 	SessionTime   int64                  `protobuf:"varint,5,opt,name=session_time,json=sessionTime,proto3" json:"session_time,omitempty"` // microseconds
 	Expires       int64                  `protobuf:"varint,6,opt,name=expires,proto3" json:"expires,omitempty"`                            // microseconds
+	Login         uint64                 `protobuf:"varint,7,opt,name=login,proto3" json:"login,omitempty"`                                // position of the login's connected; 0 = an old ticket
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -806,6 +807,13 @@ func (x *Ticket) GetExpires() int64 {
 	return 0
 }
 
+func (x *Ticket) GetLogin() uint64 {
+	if x != nil {
+		return x.Login
+	}
+	return 0
+}
+
 var File_session_proto protoreflect.FileDescriptor
 
 const file_session_proto_rawDesc = "" +
@@ -860,14 +868,15 @@ const file_session_proto_rawDesc = "" +
 	"\x05flags\x18\x04 \x01(\rR\x05flags\x12\x1b\n" +
 	"\tmax_frame\x18\x05 \x01(\rR\bmaxFrame\x12\x1f\n" +
 	"\vretry_after\x18\x06 \x01(\x03R\n" +
-	"retryAfter\"\x9d\x01\n" +
+	"retryAfter\"\xb3\x01\n" +
 	"\x06Ticket\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\tR\x03app\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x16\n" +
 	"\x06device\x18\x03 \x01(\tR\x06device\x12\x18\n" +
 	"\asession\x18\x04 \x01(\fR\asession\x12!\n" +
 	"\fsession_time\x18\x05 \x01(\x03R\vsessionTime\x12\x18\n" +
-	"\aexpires\x18\x06 \x01(\x03R\aexpiresB\x19Z\x17waybill/schemas;schemasb\x06proto3"
+	"\aexpires\x18\x06 \x01(\x03R\aexpires\x12\x14\n" +
+	"\x05login\x18\a \x01(\x04R\x05loginB\x19Z\x17waybill/schemas;schemasb\x06proto3"
 
 var (
 	file_session_proto_rawDescOnce sync.Once

@@ -686,6 +686,11 @@ func (m *Ticket) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Login != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Login))
+		i--
+		dAtA[i] = 0x38
+	}
 	if m.Expires != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Expires))
 		i--
@@ -1002,6 +1007,9 @@ func (m *Ticket) SizeVT() (n int) {
 	}
 	if m.Expires != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Expires))
+	}
+	if m.Login != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Login))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -2827,6 +2835,25 @@ func (m *Ticket) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Expires |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Login", wireType)
+			}
+			m.Login = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Login |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -4711,6 +4738,25 @@ func (m *Ticket) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Expires |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Login", wireType)
+			}
+			m.Login = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Login |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
