@@ -121,7 +121,14 @@ func (w *world) random(log *mailboxtest.Log, n int) {
 // rows must say.
 func (w *world) fold(partition int32) (*mailbox.State, int64) {
 	w.t.Helper()
-	state, next := mailbox.New(), int64(0)
+	state := mailbox.New()
+	next := w.read(partition, func(e eventlog.Entry) { state.Apply(e.Position, e.Time, e.Event) })
+	return state, next
+}
+
+// read hands out the partition's entries to its end, and says where that is.
+func (w *world) read(partition int32, each func(eventlog.Entry)) (next int64) {
+	w.t.Helper()
 	serve := func(ctx context.Context, p *eventlog.Partition) error {
 		end, err := p.End(ctx)
 		if err != nil {
@@ -136,7 +143,7 @@ func (w *world) fold(partition int32) (*mailbox.State, int64) {
 				return err
 			}
 			for _, e := range b.Entries {
-				state.Apply(e.Position, e.Time, e.Event)
+				each(e)
 			}
 			next = b.Next
 		}
@@ -146,7 +153,7 @@ func (w *world) fold(partition int32) (*mailbox.State, int64) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return state, next
+	return next
 }
 
 // running is a projector at work.
