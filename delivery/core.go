@@ -22,6 +22,8 @@ type Core struct {
 	state *mailbox.State
 	gates *Gates
 
+	policies Policies // as SetPolicies said
+
 	faults Faults // none in production
 	silent bool   // puts out nothing: only with Faults.EdgeOutputs, at a claim
 

@@ -278,7 +278,7 @@ func (c *Core) release(u *mailbox.User, x *mailbox.Waiting) {
 }
 
 // decideDevice ends routes whose gate is gone, sessions that were left, and
-// older devices where only one is allowed.
+// older devices where the app's policy allows only one.
 func (c *Core) decideDevice(u *mailbox.User, w *userWork, i int) {
 	d := &u.Devices[i]
 	if d.Connected() {
@@ -295,20 +295,20 @@ func (c *Core) decideDevice(u *mailbox.User, w *userWork, i int) {
 		e.SessionEnded = &schemas.SessionEnded{Session: e.Session, Reason: d.Leaving}
 		c.decisions = append(c.decisions, e)
 	}
-	if c.set.OneDevicePerUser {
-		c.kickOlder(u, w, d)
-	}
+	c.kickOlder(u, w, d)
 }
 
-// kickOlder ends the sessions of devices that logged in before d, once d has
-// acknowledged resumed: a stalled gate's late event must not kick the living.
+// kickOlder ends the sessions of devices that logged in before d and may not
+// stay beside it, once d has acknowledged resumed: a stalled gate's late event
+// must not kick the living.
 func (c *Core) kickOlder(u *mailbox.User, w *userWork, d *mailbox.Device) {
 	if !d.Connected() || !d.Resumed && !c.faults.KicksEarly {
 		return
 	}
+	policy := c.policy(u)
 	for j := range u.Devices {
 		o := &u.Devices[j]
-		if o == d || !o.Live || o.LoginAt >= d.LoginAt || !w.once(askKey{kind: schemas.Kind_KIND_KICKED, id: o.Session}) {
+		if o == d || !o.Live || o.LoginAt >= d.LoginAt || !policy.excludes(d, o) || !w.once(askKey{kind: schemas.Kind_KIND_KICKED, id: o.Session}) {
 			continue
 		}
 		e := c.decision(u, schemas.Kind_KIND_KICKED, o.Name)

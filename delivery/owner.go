@@ -24,14 +24,15 @@ type owner struct {
 	tally tally // of outcomes, for the meters
 	clock brokerClock
 	gates *gatesView
-	ends  chan barrier // from the goroutine that asks for the log's end; one place, one asker
-	away  bool         // the log did not answer the newest question
-	asked bool         // an answer is under way, or waits in wall
-	wall  *barrier     // the answer, until everything below it has been read
-	turn  time.Time    // when the loop came round last
-	pause time.Time    // no question before: the newest was not answered
-	proof proof        // that the partition takes writes
-	full  bool         // the partition takes no decisions
+	apps  <-chan struct{} // closed when the apps' policies may be others
+	ends  chan barrier    // from the goroutine that asks for the log's end; one place, one asker
+	away  bool            // the log did not answer the newest question
+	asked bool            // an answer is under way, or waits in wall
+	wall  *barrier        // the answer, until everything below it has been read
+	turn  time.Time       // when the loop came round last
+	pause time.Time       // no question before: the newest was not answered
+	proof proof           // that the partition takes writes
+	full  bool            // the partition takes no decisions
 
 	ready chan struct{} // closed: for whom nothing is to be waited for
 
@@ -78,6 +79,7 @@ func (o *owner) stop() { o.w.gates.unsubscribe(o.gates) }
 // run claims the partition and works until it is taken away.
 func (o *owner) run(ctx context.Context) error {
 	o.readGates()
+	o.readPolicies()
 	o.claim()
 	t := time.NewTicker(idle)
 	defer t.Stop()
@@ -96,6 +98,8 @@ func (o *owner) run(ctx context.Context) error {
 			o.read(b)
 		case <-o.gates.signal:
 			o.readGates()
+		case <-o.apps:
+			o.readPolicies()
 		case b := <-o.ends:
 			o.wall = &b
 		case t := <-o.proof.ends:
@@ -161,6 +165,12 @@ func (o *owner) readGates() {
 	for _, e := range o.gates.take() {
 		o.core.ApplyGate(e.pos, e.time, e.event)
 	}
+}
+
+func (o *owner) readPolicies() {
+	now, changed := o.w.cfg.Policies()
+	o.apps = changed
+	o.core.SetPolicies(now)
 }
 
 // flush appends what the core has put out.

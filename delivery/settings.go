@@ -25,8 +25,9 @@ type Settings struct {
 	// follows when those are on their way (default 4096). It bounds the memory
 	// that a takeover takes.
 	Burst int
-	// OneDevicePerUser kicks the older device once the newer one has resumed.
-	OneDevicePerUser bool
+	// Policy of apps that have none of their own: those of which the worker has
+	// read no record.
+	Policy Policy
 }
 
 // Defaults are the settings of an installation that chose none. Window
@@ -36,6 +37,7 @@ func Defaults() Settings {
 		AckTimer: 10 * time.Second, Handling: 5 * time.Minute,
 		Window: 32, Mailbox: 1000, Burst: 4096,
 		Lease: 10 * time.Second, SilentLeases: 10,
+		Policy: Policy{SessionExpiry: 30 * 24 * time.Hour},
 	}
 }
 

@@ -20,10 +20,12 @@ import (
 //	drift 30s           time passes, and delivery's tick moves the gates topic
 //	takeover            another worker claims, from a snapshot of the log so far
 //	set window=2 ...    before the first record
+//	policy devices=many another policy of the app is in force
 //
 // and is answered by what the core puts out.
 type table struct {
 	set     Settings
+	apps    Policies
 	core    *Core
 	log     mailboxtest.Script
 	gates   mailboxtest.Script
@@ -56,6 +58,13 @@ func (t *table) interpret(line string) (string, error) {
 		t.takeover()
 	}
 	switch verb {
+	case "policy":
+		p, err := policyFrom(rest)
+		if err != nil {
+			return "", err
+		}
+		t.apps = Policies{"app": p}
+		t.core.SetPolicies(t.apps)
 	case "gates":
 		return t.gateRecord(rest)
 	case "read":
@@ -108,13 +117,32 @@ func (t *table) change(rest string) error {
 			t.set.Window = n
 		case "mailbox":
 			t.set.Mailbox = n
-		case "one-device":
-			t.set.OneDevicePerUser = true
 		default:
 			return fmt.Errorf("no setting %q", name)
 		}
 	}
 	return nil
+}
+
+// policyFrom reads devices=one_per_user expiry=1h.
+func policyFrom(text string) (Policy, error) {
+	p := Defaults().Policy
+	for _, word := range strings.Fields(text) {
+		name, value, _ := strings.Cut(word, "=")
+		n, known := schemas.DevicePolicy_value["DEVICE_POLICY_"+strings.ToUpper(value)]
+		switch {
+		case name == "devices" && known:
+			p.Devices = schemas.DevicePolicy(n)
+		case name == "expiry":
+			var err error
+			if p.SessionExpiry, err = time.ParseDuration(value); err != nil {
+				return p, err
+			}
+		default:
+			return p, fmt.Errorf("no policy %q", word)
+		}
+	}
+	return p, nil
 }
 
 // takeover starts a core that has read all there is, then claims.
@@ -123,6 +151,7 @@ func (t *table) takeover() {
 	t.decided = nil // the former worker is dead
 	self := mailboxtest.ID(fmt.Sprintf("w%d", t.workers))
 	t.core = NewCore(t.set, self, mailbox.New(), 0)
+	t.core.SetPolicies(t.apps)
 	for _, x := range t.all {
 		t.apply(x)
 	}

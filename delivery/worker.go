@@ -27,6 +27,9 @@ type Config struct {
 	// nothing, says so and tries again.
 	Load     func(ctx context.Context, topic string, partition int32) (*snapshot.Snapshot, error)
 	Settings Settings
+	// Policies are those in force now, and a channel that is closed when they may
+	// be others. nil: Settings.Policy is that of every app.
+	Policies func() (now Policies, changed <-chan struct{})
 	// Session is the group's session timeout (default 10 s): for so long a killed
 	// worker's partitions wait for another one.
 	Session time.Duration
@@ -52,6 +55,9 @@ type Worker struct {
 func New(cfg Config) (*Worker, error) {
 	if cfg.Session == 0 {
 		cfg.Session = 10 * time.Second
+	}
+	if cfg.Policies == nil {
+		cfg.Policies = func() (Policies, <-chan struct{}) { return nil, nil }
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

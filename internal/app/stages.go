@@ -62,8 +62,10 @@ func NewDelivery(b Base, cfg DeliveryConfig) (*Stage, error) {
 		log.Close()
 		return nil, fmt.Errorf("open postgres: %w", err)
 	}
+	view := control.Open(log)
 	w, err := delivery.New(delivery.Config{
 		Log: log, Node: node, Settings: cfg.Settings, Session: cfg.Session, Logger: b.Logger, Meter: b.Meter,
+		Policies: func() (delivery.Policies, <-chan struct{}) { return policies(view) },
 		Load: func(ctx context.Context, topic string, partition int32) (*snapshot.Snapshot, error) {
 			return snapshot.Load(ctx, pool, topic, partition)
 		},
@@ -75,9 +77,35 @@ func NewDelivery(b Base, cfg DeliveryConfig) (*Stage, error) {
 	}
 	return &Stage{
 		Name: node, base: b,
-		needs: needs{topics: []string{eventlog.EventsTopic, eventlog.GatesTopic, eventlog.DispatchTopic}, postgres: migrated},
-		parts: []func(context.Context) error{w.Run}, close: []func(){log.Close, pool.Close}, check: w.Standing,
+		needs: needs{
+			topics:   []string{eventlog.EventsTopic, eventlog.GatesTopic, eventlog.DispatchTopic, eventlog.ControlTopic},
+			postgres: migrated,
+		},
+		parts: []func(context.Context) error{view.Run, after(view.Ready(), w.Run)},
+		close: []func(){log.Close, pool.Close}, check: w.Standing,
 	}, nil
+}
+
+// policies of all apps as delivery takes them.
+func policies(v *control.View) (delivery.Policies, <-chan struct{}) {
+	apps, changed := v.Policies()
+	now := make(delivery.Policies, len(apps))
+	for app, p := range apps {
+		now[app] = delivery.Policy(p)
+	}
+	return now, changed
+}
+
+// after lets a part begin once c is closed: a worker that knew no policy yet
+// would decide by another one.
+func after(c <-chan struct{}, part func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		select {
+		case <-c:
+		case <-ctx.Done(): // it frees what it uses
+		}
+		return part(ctx)
+	}
 }
 
 // NewSessionProjector stores sessions, routes and pending pushes in Postgres.
