@@ -17,6 +17,7 @@ const (
 	partial  status = "partial"  // of several pushes: not all accepted
 	busy     status = "busy"     // surely not in the log; try again later
 	unknown  status = "unknown"  // not confirmed in time; say it again with the same push ids
+	checked  status = "checked"  // a dry run: nothing was appended
 	refused  status = "refused"  // the call is wrong; nothing was taken
 )
 
@@ -26,6 +27,7 @@ const (
 	inLog
 	notInLog
 	inDoubt
+	onlyChecked
 )
 
 // push is one push to one user on its way into the log.
@@ -57,6 +59,8 @@ func (p *push) status() status {
 		return accepted
 	case notInLog:
 		return busy
+	case onlyChecked:
+		return checked
 	}
 	return unknown
 }
@@ -124,19 +128,30 @@ func (s *Server) take(b *batch, r *request) {
 		p := &pushes[i]
 		p.batch, p.user = b, user
 		p.id = r.pushID(b.app, user, now)
-		e.User, e.Pushed.PushId = user, p.id[:]
+		if r.dry {
+			p.state.Store(onlyChecked)
+			continue
+		}
+		if e.User = user; r.cancel {
+			e.CancelAsked.PushId = p.id[:]
+		} else {
+			e.Pushed.PushId = p.id[:]
+		}
 		s.append(p, e)
 	}
 }
 
 // event of r, without what differs from user to user.
 func (s *Server) event(app string, r *request) *schemas.Event {
+	if r.cancel {
+		return s.cancelEvent(app, r)
+	}
 	e := &schemas.Event{
 		Kind: schemas.Kind_KIND_PUSHED, App: app, Device: r.device, Node: s.cfg.Node,
 		TraceId: r.trace.id[:], ParentSpan: r.trace.parentSpan(),
 		Pushed: &schemas.Pushed{
 			Name: r.name, Family: r.family, Command: r.command, Body: r.body, Ttl: r.ttl, Label: r.label,
-			CollapseKey: r.collapse, DeliverAt: r.deliverAt,
+			CollapseKey: r.collapse, DeliverAt: r.deliverAt, FirstDeviceWins: r.firstWins,
 		},
 	}
 	e.Pushed.Digest = e.Pushed.DigestFor(r.device)
@@ -167,7 +182,7 @@ func (b *batch) hold(user string) {
 }
 
 // tally counts pushes by how they ended.
-type tally struct{ accepted, busy, unknown int }
+type tally struct{ accepted, busy, unknown, checked int }
 
 // settle fixes how each push ended, so that all of the answer says the same.
 func (a *answer) settle() {
@@ -179,6 +194,8 @@ func (a *answer) settle() {
 			a.tally.accepted++
 		case busy:
 			a.tally.busy++
+		case checked:
+			a.tally.checked++
 		default:
 			a.tally.unknown++
 		}
@@ -188,6 +205,8 @@ func (a *answer) settle() {
 // status of several pushes together.
 func (t tally) status() status {
 	switch {
+	case t.busy+t.unknown+t.accepted == 0:
+		return checked
 	case t.busy == 0 && t.unknown == 0:
 		return accepted
 	case t.accepted > 0:
@@ -202,4 +221,5 @@ func (t *tally) add(o tally) {
 	t.accepted += o.accepted
 	t.busy += o.busy
 	t.unknown += o.unknown
+	t.checked += o.checked
 }

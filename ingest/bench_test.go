@@ -59,7 +59,7 @@ func BenchmarkTake(b *testing.B) {
 	s := &Server{cfg: Config{Node: "ingest-1@bench"}}
 	b.ReportAllocs()
 	for b.Loop() {
-		requests, bad := parseArray(body)
+		requests, bad := parseArray(body, false)
 		if bad != nil {
 			b.Fatal(bad)
 		}

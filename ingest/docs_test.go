@@ -19,7 +19,7 @@ func TestDocs(t *testing.T) {
 				t.Errorf("%s does not name the field %s", name, field)
 			}
 		}
-		for _, s := range []status{accepted, partial, busy, unknown, refused} {
+		for _, s := range []status{accepted, partial, busy, unknown, checked, refused} {
 			if !strings.Contains(string(text), string(s)) {
 				t.Errorf("%s does not name the status %s", name, s)
 			}

@@ -20,11 +20,13 @@ import (
 // Handler serves the push API and the health pages:
 //
 //	POST /v1/pushes   one push request, an array, or a stream of lines
+//	POST /v1/cancels  one cancel, or an array
 //	GET  /healthz     the process is alive
 //	GET  /readyz      it can take pushes: apps and keys are read, the log answers
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/pushes", s.handlePushes)
+	mux.HandleFunc("POST /v1/pushes", s.admit(s.handlePushes))
+	mux.HandleFunc("POST /v1/cancels", s.admit(s.handleCancels))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.handleReady)
 	return mux
@@ -67,22 +69,29 @@ func closed(c <-chan struct{}) bool {
 	}
 }
 
-// handlePushes finds the app, then the form of the call.
-func (s *Server) handlePushes(w http.ResponseWriter, r *http.Request) {
-	if why := s.notReady(); why != "" {
-		s.refuseAway(w, why)
-		return
+// admit lets the calls of known apps through, while any can be taken.
+func (s *Server) admit(serve func(w http.ResponseWriter, r *http.Request, app string)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if why := s.notReady(); why != "" {
+			s.refuseAway(w, why)
+			return
+		}
+		app, ok := s.app(r)
+		if !ok {
+			s.refuseKey(w)
+			return
+		}
+		serve(w, r, app.Name)
 	}
-	app, ok := s.app(r)
-	if !ok {
-		s.refuseKey(w)
-		return
-	}
+}
+
+// handlePushes finds the form of the call.
+func (s *Server) handlePushes(w http.ResponseWriter, r *http.Request, app string) {
 	if form, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); form == "application/x-ndjson" {
-		s.handleStream(w, r, app.Name)
+		s.handleStream(w, r, app)
 		return
 	}
-	s.handleCall(w, r, app.Name)
+	s.handleCall(w, r, purpose{app: app})
 }
 
 // app of the key in the Authorization header.
@@ -94,15 +103,21 @@ func (s *Server) app(r *http.Request) (*control.App, bool) {
 	return s.cfg.Control.ByAPIKey(strings.TrimSpace(key))
 }
 
+// purpose is what is known of a call before its body is read.
+type purpose struct {
+	app    string
+	cancel bool // of cancels, not of pushes
+}
+
 // handleCall takes a call that is one object or an array.
-func (s *Server) handleCall(w http.ResponseWriter, r *http.Request, app string) {
+func (s *Server) handleCall(w http.ResponseWriter, r *http.Request, c purpose) {
 	began := time.Now()
 	text, err := s.body(w, r)
 	if err != nil {
 		s.refuseBody(w, err)
 		return
 	}
-	requests, array, bad := parseCall(text)
+	requests, array, bad := parseCall(text, c.cancel)
 	if bad != nil {
 		s.refuse(w, bad)
 		return
@@ -110,23 +125,24 @@ func (s *Server) handleCall(w http.ResponseWriter, r *http.Request, app string) 
 	if t, ok := parseTraceparent(r.Header.Get("traceparent")); ok && !array && requests[0].trace.id.IsZero() {
 		requests[0].trace = t
 	}
-	b := newBatch(app, len(requests))
+	b := newBatch(c.app, len(requests))
 	for i := range requests {
 		s.take(b, &requests[i])
 	}
 	b.leave()
 	t := b.wait(s.cfg.CallTimeout)
-	s.metrics.answered(t, began)
+	s.metrics.answered(t, began, c.cancel)
 	writeBatch(w, b, t, array)
 }
 
 // parseCall reads a call that is one object or an array, and says which.
-func parseCall(text string) (requests []request, array bool, _ *Violation) {
+func parseCall(text string, cancel bool) (requests []request, array bool, _ *Violation) {
 	if s := (scanner{text: text}); s.peek() == '[' {
-		requests, bad := parseArray(text)
+		requests, bad := parseArray(text, cancel)
 		return requests, true, bad
 	}
 	requests = make([]request, 1)
+	requests[0].cancel = cancel
 	return requests, false, parseOne(&requests[0], text)
 }
 
@@ -149,6 +165,8 @@ func (t tally) httpStatus() int {
 	switch t.status() {
 	case accepted:
 		return http.StatusAccepted
+	case checked:
+		return http.StatusOK
 	case partial:
 		return http.StatusMultiStatus
 	case unknown:

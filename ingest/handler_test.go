@@ -258,6 +258,9 @@ func TestTallyStatus(t *testing.T) {
 		{tally{accepted: 1, busy: 1}, partial, 207},
 		{tally{accepted: 1, unknown: 1}, partial, 207},
 		{tally{busy: 2}, busy, 503},
+		{tally{checked: 2}, checked, 200},
+		{tally{checked: 1, accepted: 1}, accepted, 202},
+		{tally{checked: 1, busy: 1}, busy, 503},
 		{tally{busy: 1, unknown: 1}, unknown, 504},
 	} {
 		if got, code := c.t.status(), c.t.httpStatus(); got != c.want || code != c.code {

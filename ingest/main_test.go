@@ -182,7 +182,12 @@ func post(t testing.TB, s *Server, body string, headers ...string) answered {
 
 func call(t testing.TB, s *Server, body string, headers ...string) (*http.Response, []byte) {
 	t.Helper()
-	req, err := http.NewRequest(http.MethodPost, "http://"+s.Addr()+"/v1/pushes", strings.NewReader(body))
+	return callAt(t, s, "/v1/pushes", body, headers...)
+}
+
+func callAt(t testing.TB, s *Server, path, body string, headers ...string) (*http.Response, []byte) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodPost, "http://"+s.Addr()+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,11 +16,12 @@ import (
 // the way of every push.
 type metrics struct {
 	pushes  metric.Int64Counter
+	cancels metric.Int64Counter
 	refused metric.Int64Counter
 	seconds metric.Float64Histogram
 
-	accepted, busy, unknown metric.MeasurementOption
-	reasons                 map[schemas.Reason]metric.MeasurementOption
+	accepted, busy, unknown, checked metric.MeasurementOption
+	reasons                          map[schemas.Reason]metric.MeasurementOption
 }
 
 // latencies in seconds: half a millisecond is a good append, ten seconds the
@@ -38,6 +39,7 @@ func newMetrics(m metric.Meter) (*metrics, error) {
 		accepted: with("status", string(accepted)),
 		busy:     with("status", string(busy)),
 		unknown:  with("status", string(unknown)),
+		checked:  with("status", string(checked)),
 		reasons:  make(map[schemas.Reason]metric.MeasurementOption),
 	}
 	for _, r := range []schemas.Reason{schemas.Reason_REASON_BAD_REQUEST, schemas.Reason_REASON_BAD_KEY, schemas.Reason_REASON_LOG_AWAY} {
@@ -46,6 +48,10 @@ func newMetrics(m metric.Meter) (*metrics, error) {
 	var err error
 	if x.pushes, err = m.Int64Counter("waybill.ingest.pushes", metric.WithUnit("{push}"),
 		metric.WithDescription("Pushes of well-formed calls, by what the answer said of them.")); err != nil {
+		return nil, fmt.Errorf("make metrics: %w", err)
+	}
+	if x.cancels, err = m.Int64Counter("waybill.ingest.cancels", metric.WithUnit("{cancel}"),
+		metric.WithDescription("Cancels of well-formed calls, by what the answer said of them.")); err != nil {
 		return nil, fmt.Errorf("make metrics: %w", err)
 	}
 	if x.refused, err = m.Int64Counter("waybill.ingest.refused", metric.WithUnit("{request}"),
@@ -60,17 +66,22 @@ func newMetrics(m metric.Meter) (*metrics, error) {
 	return x, nil
 }
 
-// answered counts one call or line.
-func (x *metrics) answered(t tally, began time.Time) {
+// answered counts one call or line, of pushes or of cancels.
+func (x *metrics) answered(t tally, began time.Time, cancel bool) {
 	ctx := context.Background() // the measurement outlives the call
+	counter := x.pushes
+	if cancel {
+		counter = x.cancels
+	}
 	count := func(n int, with metric.MeasurementOption) {
 		if n > 0 {
-			x.pushes.Add(ctx, int64(n), with)
+			counter.Add(ctx, int64(n), with)
 		}
 	}
 	count(t.accepted, x.accepted)
 	count(t.busy, x.busy)
 	count(t.unknown, x.unknown)
+	count(t.checked, x.checked)
 	x.seconds.Record(ctx, time.Since(began).Seconds())
 }
 

@@ -9,6 +9,7 @@ import (
 const (
 	allowCollapse  = "1 to 64 bytes of UTF-8 without control characters"
 	allowDeliverAt = "a time (RFC 3339) or seconds since 1970, at most six days ahead, ttl included; a time in the past = at once"
+	allowFlag      = "true or false"
 )
 
 // option takes one value of those fields that few calls have.
@@ -18,9 +19,25 @@ func (r *request) option(s *scanner, name string) *Violation {
 		return text(s, name, &r.collapse, MaxCollapse, allowCollapse)
 	case "deliver_at":
 		return r.readDeliverAt(s)
+	case "first_device_wins":
+		return flag(s, name, &r.firstWins)
+	case "dry_run":
+		return flag(s, name, &r.dry)
 	default:
 		return r.readTrace(s)
 	}
+}
+
+func flag(s *scanner, field string, to *bool) *Violation {
+	if c := s.peek(); c != 't' && c != 'f' {
+		return violation(field, classOf(c), allowFlag)
+	}
+	raw, err := s.raw()
+	if err != nil {
+		return notJSON(field, err)
+	}
+	*to = raw == "true"
+	return nil
 }
 
 // readDeliverAt takes a time in either form. One that has passed is no time:

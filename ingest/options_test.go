@@ -47,12 +47,12 @@ func TestOptions(t *testing.T) {
 	w := newWorld(t)
 	s, _ := w.serve()
 	at := time.Now().Add(time.Hour).Truncate(time.Second)
-	body := fmt.Sprintf(`{"user":"u","family":1,"json":1,"collapse_key":"price","deliver_at":%q}`, at.Format(time.RFC3339))
+	body := fmt.Sprintf(`{"user":"u","family":1,"json":1,"collapse_key":"price","deliver_at":%q,"first_device_wins":true}`, at.Format(time.RFC3339))
 	if a := post(t, s, body); a.code != http.StatusAccepted {
 		t.Fatalf("%+v", a)
 	}
 	p := w.read(eventlog.EventsTopic, 1)[0].Event.Pushed
-	if p.CollapseKey != "price" || p.DeliverAt != at.UnixMicro() || p.Ttl != DefaultTTL*1000 {
+	if p.CollapseKey != "price" || !p.FirstDeviceWins || p.DeliverAt != at.UnixMicro() || p.Ttl != DefaultTTL*1000 {
 		t.Errorf("pushed %+v", p)
 	}
 	if a := post(t, s, `{"user":"u","family":1,"json":1,"deliver_at":"noon"}`); a.code != http.StatusBadRequest || a.Error.Field != "deliver_at" || !strings.Contains(a.Error.Message, "RFC 3339") {

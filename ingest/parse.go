@@ -11,9 +11,10 @@ import (
 	"waybill/schemas"
 )
 
-// request is one push request: an object, an element of an array or a line of
-// a stream. Its recipients share everything but their push ids.
+// request is one push request, or one cancel: an object, an element of an array
+// or a line of a stream. Its recipients share everything but their push ids.
 type request struct {
+	cancel   bool // it is a cancel; set before it is parsed
 	users    []string
 	device   string
 	family   uint32
@@ -29,13 +30,15 @@ type request struct {
 	// Options; see option.
 	collapse  string
 	deliverAt int64 // microseconds since 1970; 0 = at once
+	firstWins bool
+	dry       bool // only checked
 }
 
 // fields in the order of the bits of request.seen.
 var fields = [...]string{"user", "users", "device", "family", "command", "body", "json", "ttl", "label", "push_id", "traceparent",
-	"collapse_key", "deliver_at"}
+	"collapse_key", "deliver_at", "first_device_wins", "dry_run"}
 
-const allowedFields = "user, users, device, family, command, body, json, ttl, label, push_id, traceparent, collapse_key, deliver_at"
+const allowedFields = "user, users, device, family, command, body, json, ttl, label, push_id, traceparent, collapse_key, deliver_at, first_device_wins, dry_run"
 
 // What each field allows, for messages and for docs/openapi.yaml.
 const (
@@ -69,8 +72,8 @@ func parseOne(r *request, text string) *Violation {
 // usualElement is how many bytes a push request takes at least, usually.
 const usualElement = 160
 
-// parseArray reads a call that is an array of objects.
-func parseArray(text string) ([]request, *Violation) {
+// parseArray reads a call that is an array of objects: push requests or cancels.
+func parseArray(text string, cancel bool) ([]request, *Violation) {
 	var (
 		s     = &scanner{text: text}
 		all   = make([]request, 0, 1+len(text)/usualElement)
@@ -78,7 +81,7 @@ func parseArray(text string) ([]request, *Violation) {
 		bad   *Violation
 	)
 	err := s.array(func(n int) error {
-		all = append(all, request{})
+		all = append(all, request{cancel: cancel})
 		r := &all[n]
 		if bad = r.parse(s); bad == nil {
 			if total += len(r.users); total > MaxPushes {
@@ -100,7 +103,7 @@ func parseArray(text string) ([]request, *Violation) {
 	case err != nil:
 		return nil, notJSON("", err)
 	case len(all) == 0:
-		return nil, violation("", "is an empty array", "1 push request or more")
+		return nil, violation("", "is an empty array", "1 element or more")
 	}
 	return all, nil
 }
@@ -112,9 +115,9 @@ var errStop = errors.New("stop")
 func (r *request) parse(s *scanner) *Violation {
 	if c := s.peek(); c != '{' {
 		if s.at >= len(s.text) {
-			return violation("", "is empty", "a push request, as a JSON object")
+			return violation("", "is empty", r.whole())
 		}
-		return violation("", classOf(c), "a push request, as a JSON object")
+		return violation("", classOf(c), r.whole())
 	}
 	r.ttl = DefaultTTL * 1000
 	var bad *Violation
@@ -130,13 +133,19 @@ func (r *request) parse(s *scanner) *Violation {
 	if err != nil {
 		return notJSON("", err)
 	}
+	if r.cancel {
+		return r.checkCancel()
+	}
 	return r.check()
 }
 
 // field takes one value.
 func (r *request) field(s *scanner, name string) *Violation {
 	n := indexOf(name)
-	if n < 0 {
+	switch {
+	case r.cancel && !ofCancel(name):
+		return violation(quoted(name), "is unknown", cancelFields)
+	case n < 0:
 		return violation(quoted(name), "is unknown", allowedFields)
 	}
 	if r.seen&(1<<n) != 0 {

@@ -50,7 +50,7 @@ func TestParseBad(t *testing.T) {
 		{`7`, "", "is a number", "object"},
 		{`{"user":"u"` + rest + ` x`, "", "is not JSON", "RFC 8259"},
 		{`{"user":"u"`, "", "is not JSON", "RFC 8259"},
-		{`{"user":"u","color":1` + rest, `"color"`, "is unknown", "user, users, device, family, command, body, json, ttl, label, push_id, traceparent, collapse_key, deliver_at"},
+		{`{"user":"u","color":1` + rest, `"color"`, "is unknown", "user, users, device, family, command, body, json, ttl, label, push_id, traceparent, collapse_key, deliver_at, first_device_wins, dry_run"},
 		{`{"USER":"u"` + rest, `"USER"`, "is unknown", "user, users"},
 		{`{"user":"u","user":"u"` + rest, "user", "stands twice", "once"},
 		{`{"family":1,"json":1}`, "user", "is missing", "exactly one of user"},
@@ -97,6 +97,10 @@ func TestParseBad(t *testing.T) {
 		{`{"user":"u","collapse_key":""` + rest, "collapse_key", "is empty", "1 to 64 bytes"},
 		{`{"user":"u","collapse_key":"` + long(65) + `"` + rest, "collapse_key", "is too long", "64 bytes"},
 		{`{"user":"u","collapse_key":["a"]` + rest, "collapse_key", "is an array", "1 to 64 bytes"},
+		{`{"user":"u","first_device_wins":1` + rest, "first_device_wins", "is a number", "true or false"},
+		{`{"user":"u","first_device_wins":tru` + rest, "first_device_wins", "is not JSON", "RFC 8259"},
+		{`{"user":"u","dry_run":"true"` + rest, "dry_run", "is a string", "true or false"},
+		{`{"user":"u","dry_run":null` + rest, "dry_run", "is null", "true or false"},
 		{`{"user":"u","deliver_at":"tomorrow"` + rest, "deliver_at", "is no time of RFC 3339", "seconds since 1970"},
 		{`{"user":"u","deliver_at":"2006-01-02"` + rest, "deliver_at", "is no time of RFC 3339", "RFC 3339"},
 		{`{"user":"u","deliver_at":true` + rest, "deliver_at", "is a boolean", "RFC 3339"},
@@ -128,7 +132,7 @@ func many(n int) string {
 }
 
 func TestParseArray(t *testing.T) {
-	all, v := parseArray(` [ {"user":"a","family":1,"json":1} , {"user":"b","family":2,"json":2} ] `)
+	all, v := parseArray(` [ {"user":"a","family":1,"json":1} , {"user":"b","family":2,"json":2} ] `, false)
 	if v != nil || len(all) != 2 || all[0].users[0] != "a" || all[1].users[0] != "b" {
 		t.Fatalf("%v, %v", all, v)
 	}
@@ -143,7 +147,7 @@ func TestParseArray(t *testing.T) {
 		{`[{"user":"a","family":1,"json":1}`, -1, "the body is not JSON: at byte 33: want a comma or ]"},
 		{`[{"user":"a","family":1,"json":1}]]`, -1, "the body is not JSON"},
 	} {
-		_, v := parseArray(c.text)
+		_, v := parseArray(c.text, false)
 		if v == nil || v.Element != c.element || !strings.HasPrefix(v.Error(), c.message) {
 			t.Errorf("%s: %v", c.text, v)
 		}
@@ -203,6 +207,8 @@ type slow struct {
 	Traceparent *string         `json:"traceparent"`
 	CollapseKey *string         `json:"collapse_key"`
 	DeliverAt   any             `json:"deliver_at"`
+	FirstWins   bool            `json:"first_device_wins"`
+	Dry         bool            `json:"dry_run"`
 }
 
 // What the parser takes, encoding/json understands in the same way.
@@ -211,10 +217,10 @@ func FuzzParse(f *testing.F) {
 	f.Add(`{"users":["a","b"],"family":65535,"command":7,"body":"aGk=","ttl":0.5,"label":"l","push_id":"p"}`)
 	f.Add(`{"user":"\ud83d\ude00","device":"d","family":1,"json":[1,"x",{}],"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}`)
 	f.Add(`{"user":"u","family":1,"json":1,"collapse_key":"k","deliver_at":"2020-01-02T03:04:05.6+01:00"}`)
-	f.Add(`{"user":"u","family":1,"json":1,"deliver_at":-1.5e300}`)
+	f.Add(`{"user":"u","family":1,"json":1,"deliver_at":-1.5e300,"first_device_wins":true,"dry_run":false}`)
 	f.Add(`[{"user":"u","family":1,"json":1}]`)
 	f.Fuzz(func(t *testing.T, text string) {
-		_, _ = parseArray(text)
+		_, _ = parseArray(text, false)
 		var r request
 		if v := parseOne(&r, text); v != nil {
 			if v.Problem == "" || v.Allowed == "" {
@@ -253,7 +259,8 @@ func compare(t *testing.T, r *request, want slow) {
 		return *s
 	}
 	if !cmp.Equal(r.users, users) || r.family != uint32(want.Family) || r.command != uint32(want.Command) || !bytes.Equal(r.body, body) ||
-		r.ttl != ttl || r.device != str(want.Device) || r.label != str(want.Label) || r.name != str(want.PushID) || r.collapse != str(want.CollapseKey) {
+		r.ttl != ttl || r.device != str(want.Device) || r.label != str(want.Label) || r.name != str(want.PushID) || r.collapse != str(want.CollapseKey) ||
+		r.firstWins != want.FirstWins || r.dry != want.Dry {
 		t.Fatalf("read %+v, want %+v", r, want)
 	}
 	if len(r.body) > MaxBody || len(r.users) > MaxUsers || r.ttl < 0 || r.ttl > MaxTTL*1000 || len(r.label) > MaxLabel || len(r.collapse) > MaxCollapse || r.deliverAt < 0 {

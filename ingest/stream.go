@@ -139,7 +139,7 @@ func (x *stream) answer(b []byte, l line) []byte {
 		return appendFailure(b, failureOf(l.bad))
 	}
 	t := l.batch.wait(x.server.cfg.CallTimeout)
-	x.server.metrics.answered(t, l.began)
+	x.server.metrics.answered(t, l.began, false)
 	return appendAnswer(b, &l.batch.answers[0])
 }
 
