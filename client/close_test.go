@@ -32,6 +32,7 @@ func TestCloseReasons(t *testing.T) {
 		schemas.Reason_REASON_BAD_TICKET:       {login: true, max: base},
 		schemas.Reason_REASON_TICKET_EXPIRED:   {login: true, max: base},
 		schemas.Reason_REASON_SESSION_ENDED:    {login: true, max: base},
+		schemas.Reason_REASON_SESSION_EXPIRED:  {login: true, max: base},
 		schemas.Reason_REASON_IDENTIFIED:       {login: true, max: base},
 		schemas.Reason_REASON_TOKEN_EXPIRED:    {login: true, max: base},
 		schemas.Reason_REASON_REPLACED_SESSION: {login: true, min: limit, max: 2 * limit},

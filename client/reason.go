@@ -19,7 +19,8 @@ func answerTo(r schemas.Reason) answer {
 	case schemas.Reason_REASON_KICKED, schemas.Reason_REASON_REVOKED, schemas.Reason_REASON_LOGGED_OUT:
 		return answer{stop: true, forget: true}
 	case schemas.Reason_REASON_BAD_TICKET, schemas.Reason_REASON_TICKET_EXPIRED,
-		schemas.Reason_REASON_SESSION_ENDED, schemas.Reason_REASON_IDENTIFIED, schemas.Reason_REASON_TOKEN_EXPIRED:
+		schemas.Reason_REASON_SESSION_ENDED, schemas.Reason_REASON_SESSION_EXPIRED,
+		schemas.Reason_REASON_IDENTIFIED, schemas.Reason_REASON_TOKEN_EXPIRED:
 		return answer{forget: true}
 	case schemas.Reason_REASON_REPLACED_SESSION:
 		return answer{forget: true, long: true}

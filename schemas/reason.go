@@ -66,6 +66,7 @@ var explanations = map[Reason]string{
 	Reason_REASON_DISPATCH_JUMP:      "The gate fell behind its commands' retention; its devices resume.",
 	Reason_REASON_LOGGED_OUT:         "The person logged out.",
 	Reason_REASON_SESSION_ENDED:      "The session has ended; the device must log in.",
+	Reason_REASON_SESSION_EXPIRED:    "The device was away for longer than its app lets a session live; it must log in.",
 	Reason_REASON_BUSY:               "The log is slow or away; try again later.",
 	Reason_REASON_UNKNOWN_COMMAND:    "Family 0 has no such command.",
 	Reason_REASON_UNKNOWN_CONNECTION: "The gate has no such connection any more.",

@@ -67,6 +67,7 @@ const (
 	Reason_REASON_NO_HANDLER         Reason = 34
 	Reason_REASON_REPLACED_SESSION   Reason = 35
 	Reason_REASON_UPLINK_HELD        Reason = 36
+	Reason_REASON_SESSION_EXPIRED    Reason = 37
 	// 100-149: how a push ended.
 	Reason_REASON_ACKED               Reason = 100
 	Reason_REASON_CANCELED            Reason = 101
@@ -131,6 +132,7 @@ var (
 		34:  "REASON_NO_HANDLER",
 		35:  "REASON_REPLACED_SESSION",
 		36:  "REASON_UPLINK_HELD",
+		37:  "REASON_SESSION_EXPIRED",
 		100: "REASON_ACKED",
 		101: "REASON_CANCELED",
 		102: "REASON_COLLAPSED",
@@ -189,6 +191,7 @@ var (
 		"REASON_NO_HANDLER":          34,
 		"REASON_REPLACED_SESSION":    35,
 		"REASON_UPLINK_HELD":         36,
+		"REASON_SESSION_EXPIRED":     37,
 		"REASON_ACKED":               100,
 		"REASON_CANCELED":            101,
 		"REASON_COLLAPSED":           102,
@@ -242,7 +245,7 @@ var File_reason_proto protoreflect.FileDescriptor
 
 const file_reason_proto_rawDesc = "" +
 	"\n" +
-	"\freason.proto\x12\awaybill*\xb8\n" +
+	"\freason.proto\x12\awaybill*\xd4\n" +
 	"\n" +
 	"\x06Reason\x12\x0f\n" +
 	"\vREASON_NONE\x10\x00\x12\x16\n" +
@@ -283,7 +286,8 @@ const file_reason_proto_rawDesc = "" +
 	"\x0eREASON_REVOKED\x10!\x12\x15\n" +
 	"\x11REASON_NO_HANDLER\x10\"\x12\x1b\n" +
 	"\x17REASON_REPLACED_SESSION\x10#\x12\x16\n" +
-	"\x12REASON_UPLINK_HELD\x10$\x12\x10\n" +
+	"\x12REASON_UPLINK_HELD\x10$\x12\x1a\n" +
+	"\x16REASON_SESSION_EXPIRED\x10%\x12\x10\n" +
 	"\fREASON_ACKED\x10d\x12\x13\n" +
 	"\x0fREASON_CANCELED\x10e\x12\x14\n" +
 	"\x10REASON_COLLAPSED\x10f\x12\x14\n" +
