@@ -306,6 +306,10 @@ func TestGateIsReplaced(t *testing.T) {
 	if after.Incarnation <= before.Incarnation || schemas.IDFrom(after.Session) != schemas.IDFrom(before.Session) {
 		t.Errorf("resumed as %v of incarnation %d after %v of %d", after.Session, after.Incarnation, before.Session, before.Incarnation)
 	}
+	// Nothing else of ann's is in the log: her login is its first record.
+	if at := schemas.Position(after.Connected.LoginAt); after.Connected.Login || at != schemas.At(0, 0) {
+		t.Errorf("resumed by login %v, of the session that began at %v", after.Connected.Login, at)
+	}
 	// A command for the old life goes unanswered; one for an unknown connection
 	// of its own is bounced, and is the first bounce that comes.
 	w.tell(before, tellPush(1, 0, "late"))

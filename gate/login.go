@@ -19,6 +19,9 @@ type entry struct {
 	bytes   int
 }
 
+// login says that it begins a session.
+func (in *entry) login() bool { return in.request.Command == wire.CmdLogin }
+
 // handleLogin begins a session. The ticket that it will be resumed with is made
 // from the token, which is not needed any more afterwards.
 func (c *conn) handleLogin(h wire.Header, body []byte) {
@@ -93,7 +96,7 @@ func (c *conn) enter(h wire.Header, hello *schemas.Hello, t *schemas.Ticket) {
 	c.gate.places.has(c.who.app)
 	e := c.event(schemas.Kind_KIND_CONNECTED)
 	e.Connected = &schemas.Connected{
-		Login: h.Command == wire.CmdLogin, Platform: clip(hello.Platform, maxWord), ClientVersion: clip(hello.ClientVersion, maxWord), Network: clip(hello.Network, maxWord),
+		Login: c.entry.login(), LoginAt: t.Login, Platform: clip(hello.Platform, maxWord), ClientVersion: clip(hello.ClientVersion, maxWord), Network: clip(hello.Network, maxWord),
 		Limits: limits, Cursor: hello.Cursor, Install: hello.Install, Count: hello.Count,
 		Address: c.peer.String(), Compression: hello.Zstd, SessionTime: t.SessionTime,
 	}
@@ -104,8 +107,9 @@ func (c *conn) enter(h wire.Header, hello *schemas.Hello, t *schemas.Ticket) {
 	c.entered = true
 }
 
-// entryLogged answers the login, then writes what waited behind the answer.
-func (c *conn) entryLogged(_ schemas.Position, err error) {
+// entryLogged answers the login, then writes what waited behind the answer. Where
+// a login stands in the log is the session's name, and goes into its ticket.
+func (c *conn) entryLogged(pos schemas.Position, err error) {
 	c.lock()
 	defer c.unlock()
 	if c.state != stateEntering {
@@ -116,6 +120,9 @@ func (c *conn) entryLogged(_ schemas.Position, err error) {
 		return
 	}
 	in := c.entry
+	if in.login() {
+		in.ticket.Login = uint64(pos)
+	}
 	c.state, c.entry = stateLive, nil
 	c.extend(c.silence())
 	if err := c.gate.welcome(in); err != nil {

@@ -87,7 +87,7 @@ func TestTicket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &schemas.Ticket{App: "freight", User: "ann", Device: "phone", Session: make([]byte, 16), SessionTime: 5, Expires: 9}
+	want := &schemas.Ticket{App: "freight", User: "ann", Device: "phone", Session: make([]byte, 16), SessionTime: 5, Expires: 9, Login: 7}
 	sealed, err := s.seal(want)
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 // changes is what a storing reader has not stored yet.
 type changes struct {
 	listed    bool               // in State.touched
-	lists     bool               // Closing, Ended or Tombs
+	lists     bool               // Closing or Tombs
 	gone      []schemas.Position // stored pushes that are over
 	unwaited  []schemas.Position // stored waiting pushes that are due, or canceled
 	recent    []Recent           // ids that were added
@@ -20,7 +20,7 @@ type changes struct {
 // Change is one user's difference between what is stored and what is folded.
 type Change struct {
 	User      *User
-	Lists     bool               // Closing, Ended or Tombs differ: store them whole
+	Lists     bool               // Closing or Tombs differ: store them whole
 	Devices   []DeviceChange     // new or changed
 	Pushes    []*Push            // new or changed; body only of new ones
 	New       []bool             // for each of Pushes: it has no row yet

@@ -12,11 +12,13 @@ import (
 type Device struct {
 	Name string
 
-	// The session: one login with its resumes. Live until it is ended.
+	// The session: one login with its resumes. Live until it is ended. It is the
+	// newest of its device: an older one cannot come back, so none is listed.
 	Live        bool
 	Session     schemas.ID
 	SessionTime int64            // when it began, by the gate's clock
-	LoginAt     schemas.Position // newest login: what "newer" means for a policy
+	LoginAt     schemas.Position // of its login: its name, and what "newer" means for a policy
+	Ended       schemas.Reason   // why it has ended; 0 while it lives
 	Leaving     schemas.Reason   // the device logged out: delivery will end the session
 	Platform    string
 	Version     string

@@ -8,8 +8,9 @@ import (
 )
 
 // connected gives the device its route, unless the log already knows better:
-// an ended session does not come back, and within one install the higher
-// count wins. Between installs, and for equal counts, log order decides.
+// neither an ended session nor one that is older than the device's newest comes
+// back, and within one install the higher count wins. Between installs, and for
+// equal counts, log order decides.
 func (u *User) connected(pos schemas.Position, at int64, e *schemas.Event) {
 	b := e.Connected
 	if b == nil {
@@ -20,7 +21,8 @@ func (u *User) connected(pos schemas.Position, at int64, e *schemas.Event) {
 	d.linked, u.moved = true, true
 	session, install := schemas.IDFrom(e.Session), schemas.IDFrom(b.Install)
 	u.outlived(e)
-	if reason, ended := u.endOf(session); ended {
+	loginAt := d.loginOf(pos, e)
+	if reason := d.endOf(session, loginAt); reason != 0 {
 		u.close(e.Device, e.Conn(), reason)
 		return
 	}
@@ -29,11 +31,8 @@ func (u *User) connected(pos schemas.Position, at int64, e *schemas.Event) {
 		return
 	}
 	u.endRoute(i, schemas.Reason_REASON_SUPERSEDED)
-	if b.Login {
-		d.LoginAt = pos
-	}
 	u.inherit(i)
-	d.Live, d.Session, d.Leaving = true, session, 0
+	d.Live, d.Session, d.LoginAt, d.Ended, d.Leaving = true, session, loginAt, 0, 0
 	d.Install, d.Count, d.SessionTime = install, b.Count, b.SessionTime
 	d.Platform, d.Version = strings.Clone(b.Platform), strings.Clone(b.ClientVersion)
 	u.route(i, pos, at, e)
@@ -94,17 +93,35 @@ func (u *User) before(i int, pos schemas.Position) schemas.Position {
 	return pos - 1
 }
 
-// endOf says why a session has ended, if it has. Its device hears the reason
-// again: one that was kicked while it was away must not log in by itself.
-func (u *User) endOf(session schemas.ID) (schemas.Reason, bool) {
-	i := slices.IndexFunc(u.Ended, func(s Ended) bool { return s.Session == session })
-	if i < 0 {
-		return 0, false
+// loginOf is the position of the login that began the session of a connected at
+// pos. That of the device's newest session is known. Any other is what the ticket
+// says; an old ticket says nothing, and one that names a place beyond the record
+// in which it stands is from another log: both are older than every login here.
+func (d *Device) loginOf(pos schemas.Position, e *schemas.Event) schemas.Position {
+	at := schemas.Position(e.Connected.LoginAt)
+	switch {
+	case e.Connected.Login:
+		return pos
+	case d.Session == schemas.IDFrom(e.Session):
+		return d.LoginAt
+	case at < pos:
+		return at
 	}
-	if r := u.Ended[i].Reason; r != 0 {
-		return r, true
+	return 0
+}
+
+// endOf says why a session of the device, named by its login, has ended; 0 if
+// it has not. A newer login has ended every older one. Of the newest, the device
+// hears the reason again: one that was kicked while it was away must not log in
+// by itself.
+func (d *Device) endOf(session schemas.ID, loginAt schemas.Position) schemas.Reason {
+	switch {
+	case loginAt < d.LoginAt:
+		return schemas.Reason_REASON_SESSION_ENDED
+	case loginAt == d.LoginAt && session == d.Session:
+		return d.Ended
 	}
-	return schemas.Reason_REASON_SESSION_ENDED, true
+	return 0
 }
 
 // outlived: a connection of a newer incarnation of a gate proves that what the
@@ -193,22 +210,24 @@ func (u *User) routeEnded(e *schemas.Event) {
 // sessionOver ends one session, and no other. What its device was owed is
 // dropped without outcomes: the pushes wait on for another device, or for this
 // one's next login, until they end as a whole.
-func (u *User) sessionOver(at int64, e *schemas.Event, session schemas.ID, reason schemas.Reason) {
+//
+// An end of a session that is not its device's newest changes nothing: a newer
+// login has ended it already.
+func (u *User) sessionOver(e *schemas.Event, session schemas.ID, reason schemas.Reason) {
 	if session.IsZero() {
 		return // it names none
 	}
-	if len(u.Ended) == maxEnded {
-		u.Ended = slices.Delete(u.Ended, 0, 1)
-	}
-	u.Ended = append(u.Ended, Ended{session, strings.Clone(e.Device), reason, at})
-	u.changes.lists, u.moved = true, true
 	i := u.Device(e.Device)
 	if i < 0 || !u.Devices[i].Live || u.Devices[i].Session != session {
 		return
 	}
 	u.endRoute(i, reason)
+	if reason == 0 {
+		reason = schemas.Reason_REASON_SESSION_ENDED
+	}
 	d := &u.Devices[i]
-	d.Live, d.Leaving, d.GapFrom, d.GapTo, d.linked = false, 0, 0, 0, true
+	d.Live, d.Ended, d.Leaving, d.GapFrom, d.GapTo = false, reason, 0, 0, 0
+	d.linked, u.moved = true, true
 	for _, p := range slices.Clone(u.Pushes) {
 		u.drop(p, i)
 	}

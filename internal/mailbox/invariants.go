@@ -87,6 +87,8 @@ func (d *Device) check() error {
 		return fmt.Errorf("a route without a connected")
 	case !d.Connected() && (d.ResumeAt != 0 || d.Received != 0):
 		return fmt.Errorf("remains of a route")
+	case d.Live == (d.Ended != 0):
+		return fmt.Errorf("live %v and ended with %q", d.Live, d.Ended.Word())
 	}
 	return nil
 }
@@ -97,7 +99,6 @@ func (u *User) checkBounds() error {
 		n, bound int
 	}{
 		{"closing", len(u.Closing), maxClosing},
-		{"ended", len(u.Ended), maxEnded},
 		{"tombstones", len(u.Tombs), maxTombs},
 		{"push ids", len(u.Recent), maxRecent},
 	} {

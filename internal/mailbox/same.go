@@ -39,8 +39,6 @@ func sameUser(u, v *User) error {
 		return fmt.Errorf("devices %+v and %+v", u.Devices, v.Devices)
 	case !slices.Equal(u.Closing, v.Closing):
 		return fmt.Errorf("closing %v and %v", u.Closing, v.Closing)
-	case !slices.Equal(u.Ended, v.Ended):
-		return fmt.Errorf("ended %v and %v", u.Ended, v.Ended)
 	case !slices.Equal(u.Tombs, v.Tombs):
 		return fmt.Errorf("tombstones %v and %v", u.Tombs, v.Tombs)
 	case !slices.Equal(u.recentOrder, v.recentOrder):

@@ -12,7 +12,6 @@ const (
 	maxRecent  = 1000            // push ids given by callers, for idempotency
 	maxTombs   = 1000            // cancels of ids not seen yet
 	maxClosing = 16              // connections whose end has not been read; the oldest goes
-	maxEnded   = 64              // ended sessions
 	window     = 24 * 3600 * 1e6 // microseconds: the idempotency window
 )
 
@@ -42,7 +41,6 @@ type User struct {
 	Pushes  []*Push   // by position, oldest first; ended ones leave
 	Waiting []Waiting // deliver at: not due yet
 	Closing []Closing // connections that must go, until their end is read
-	Ended   []Ended   // sessions
 	Tombs   []Tomb    // cancels of push ids not seen yet
 	Recent  map[schemas.ID]Recent
 
@@ -61,15 +59,6 @@ type Closing struct {
 	Device string
 	Conn   schemas.ConnID
 	Reason schemas.Reason
-}
-
-// Ended is a session that may not come back: a connected that still names it is
-// closed with Reason.
-type Ended struct {
-	Session schemas.ID
-	Device  string
-	Reason  schemas.Reason
-	Time    int64 // broker time
 }
 
 // Tomb is a cancel that came before its push. It waits for it as long as the
@@ -174,9 +163,9 @@ func (u *User) fold(pos schemas.Position, at int64, e *schemas.Event) {
 	case schemas.Kind_KIND_OPENED:
 		u.opened(e)
 	case schemas.Kind_KIND_KICKED:
-		u.sessionOver(at, e, schemas.IDFrom(e.Kicked.GetSession()), e.Kicked.GetReason())
+		u.sessionOver(e, schemas.IDFrom(e.Kicked.GetSession()), e.Kicked.GetReason())
 	case schemas.Kind_KIND_SESSION_ENDED:
-		u.sessionOver(at, e, schemas.IDFrom(e.SessionEnded.GetSession()), e.SessionEnded.GetReason())
+		u.sessionOver(e, schemas.IDFrom(e.SessionEnded.GetSession()), e.SessionEnded.GetReason())
 	case schemas.Kind_KIND_ROUTE_ENDED:
 		u.routeEnded(e)
 	case schemas.Kind_KIND_OUTCOME:

@@ -14,14 +14,18 @@ const whole = 2
 type check struct {
 	w *world
 	reader
-	ends    [3][]schemas.Class // by device or whole, then offset
-	handled [2][]bool          // by device, then offset
-	ended   []schemas.ID       // sessions that a decision named
-	late    reader             // started from a snapshot on the way
+	ends    [3][]schemas.Class              // by device or whole, then offset
+	handled [2][]bool                       // by device, then offset
+	ended   []schemas.ID                    // sessions that a decision named
+	logins  map[schemas.ID]schemas.Position // where each session's login stands
+	newest  [2]schemas.Position             // login of the newest session that a device has had
+	late    reader                          // started from a snapshot on the way
 	gaps    [2][]schemas.Position
 }
 
-func newCheck(w *world) *check { return &check{w: w, reader: newReader()} }
+func newCheck(w *world) *check {
+	return &check{w: w, reader: newReader(), logins: make(map[schemas.ID]schemas.Position)}
+}
 
 // read takes the newest record of the log.
 func (c *check) read() {
@@ -36,6 +40,7 @@ func (c *check) read() {
 	before := c.route(raw.Device)
 	c.state.Apply(pos, r.at, r.event)
 	c.superseded(before, c.route(raw.Device))
+	c.revived(pos, raw)
 	if err := c.state.CheckInvariants(); err != nil {
 		c.w.fail("fold: %v", err)
 	}
@@ -70,6 +75,29 @@ func (c *check) superseded(before, after schemas.ConnID) {
 	if schemas.IDFrom(x.Install) == schemas.IDFrom(y.Install) && y.Count < x.Count {
 		c.w.fail("%v (count %d) supersedes %v (count %d)", after, y.Count, before, x.Count)
 	}
+}
+
+// revived: no session comes back that has ended, be it by a newer login of its
+// device. Where a session's login stands is known here from the log alone.
+func (c *check) revived(pos schemas.Position, e *schemas.Event) {
+	if e.Connected == nil {
+		return
+	}
+	session := schemas.IDFrom(e.Session)
+	if e.Connected.Login {
+		c.logins[session] = pos
+	}
+	if c.route(e.Device) != e.Conn() {
+		return
+	}
+	at, newest := c.logins[session], &c.newest[c.w.deviceIndex(e.Device)]
+	switch {
+	case at < *newest:
+		c.w.fail("an old ticket is revived: device %s is back with %s of %v, and has logged in at %v", e.Device, short(session), at, *newest)
+	case slices.Contains(c.ended, session):
+		c.w.fail("an old ticket is revived: device %s is back with %s, which has ended", e.Device, short(session))
+	}
+	*newest = at
 }
 
 func (c *check) decided(e *schemas.Event) {

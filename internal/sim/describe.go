@@ -47,7 +47,7 @@ func body(e *schemas.Event) string {
 		return " id=" + shortOf(e.CancelAsked.PushId)
 	case e.Connected != nil:
 		x := e.Connected
-		return fmt.Sprintf(" login=%v install=%s count=%d cursor=%v", x.Login, shortOf(x.Install), x.Count, at(x.Cursor))
+		return fmt.Sprintf(" login=%v login_at=%v install=%s count=%d cursor=%v", x.Login, at(x.LoginAt), shortOf(x.Install), x.Count, at(x.Cursor))
 	case e.Disconnected != nil:
 		return fmt.Sprintf(" %s cursor=%v received=%v", e.Disconnected.Reason.Word(), at(e.Disconnected.Cursor), at(e.Disconnected.Received))
 	case e.Sent != nil:

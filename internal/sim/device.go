@@ -85,9 +85,16 @@ type storage struct {
 	install schemas.ID
 	count   uint64
 	dedupe  client.Dedupe
-	session schemas.ID   // zero: it must log in
+	ticket               // zero: it must log in
 	seen    []schemas.ID // pushes that the application handled
 	last    schemas.Position
+}
+
+// ticket is what a device resumes with: its session, and the login that began
+// it. The gate made it and reads it.
+type ticket struct {
+	session schemas.ID
+	login   schemas.Position
 }
 
 func (d *device) dial() bool {
@@ -96,15 +103,15 @@ func (d *device) dial() bool {
 		return false
 	}
 	d.count++
-	session, install := d.session, d.install
-	c := &conn{gate: g, dev: d, up: []upFrame{{kind: hello}}}
+	install := d.install
+	c := &conn{gate: g, dev: d, ticket: d.ticket, up: []upFrame{{kind: hello}}}
 	c.hello = &schemas.Event{
 		Kind: schemas.Kind_KIND_CONNECTED, App: app, User: user, Device: d.name, Time: d.w.clock,
 		Connected: &schemas.Connected{
-			Login: d.session.IsZero(), Cursor: d.dedupe.Cursor(), Install: install[:], Count: d.count, Limits: d.limits(),
+			Login: d.session.IsZero(), LoginAt: uint64(d.login), Cursor: d.dedupe.Cursor(), Install: install[:], Count: d.count, Limits: d.limits(),
 		},
 	}
-	c.hello.Session = session[:]
+	c.hello.Session = c.ticket.session[:]
 	d.w.conns = append(d.w.conns, c)
 	d.conn = c
 	d.w.say("device %s dials gate %d: install %s count %d cursor %d login %v", d.name, g.number, short(d.install), d.count, d.dedupe.Cursor(), d.session.IsZero())
@@ -197,7 +204,7 @@ func (d *device) read() bool {
 func (d *device) frame(f frame) {
 	switch f.kind {
 	case welcome:
-		d.session = schemas.IDFrom(d.conn.hello.Session)
+		d.ticket = d.conn.ticket
 	case pushFrame:
 		d.push(f)
 	case resumedFrame:
@@ -258,12 +265,12 @@ func (d *device) closed(reason schemas.Reason) {
 	d.drop()
 	switch reason {
 	case schemas.Reason_REASON_KICKED:
-		d.stay, d.kicked, d.session = true, true, schemas.ID{}
+		d.stay, d.kicked, d.ticket = true, true, ticket{}
 		d.w.check.kicked(c)
 	case schemas.Reason_REASON_LOGGED_OUT:
-		d.stay, d.session = true, schemas.ID{}
+		d.stay, d.ticket = true, ticket{}
 	case schemas.Reason_REASON_SESSION_ENDED:
-		d.session = schemas.ID{}
+		d.ticket = ticket{}
 	case schemas.Reason_REASON_STALE_LOGIN:
 		d.w.installs++
 		d.install, d.count = number('i', d.w.installs), 0

@@ -27,9 +27,10 @@ const (
 	TriesInSnapshot
 	EndedInSnapshot
 	RoutedInSnapshot
-	GraceAfterStops // ack timers wait for what a stopped gate has to report
-	HeldIsSaid      // what a full way keeps back is said when it takes more
-	LostIsResaid    // commands that were refused are said again
+	GraceAfterStops  // ack timers wait for what a stopped gate has to report
+	HeldIsSaid       // what a full way keeps back is said when it takes more
+	LostIsResaid     // commands that were refused are said again
+	TicketNamesLogin // a ticket names the login of its session
 )
 
 // Clause is one clause with its name.
@@ -64,6 +65,7 @@ func Clauses() []Clause {
 		{"grace-after-stops", GraceAfterStops},
 		{"held-is-said", HeldIsSaid},
 		{"lost-is-resaid", LostIsResaid},
+		{"ticket-names-login", TicketNamesLogin},
 	}
 }
 

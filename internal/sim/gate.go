@@ -32,6 +32,7 @@ type conn struct {
 	gate   *gateLife
 	dev    *device
 	hello  *schemas.Event // its connected
+	ticket ticket         // that it came with, or was given
 	gap    gate.Gap
 	acks   acks
 
@@ -259,7 +260,10 @@ func (c *conn) enter() {
 	if c.hello.Connected.Login {
 		g.w.sessions++
 		s := number('s', g.w.sessions)
-		c.hello.Session = s[:]
+		c.hello.Session, c.ticket.session = s[:], s
+	}
+	if !c.hello.Connected.Login && g.w.off.has(TicketNamesLogin) {
+		c.hello.Connected.LoginAt = uint64(position(len(g.w.log) - 1)) // this resume
 	}
 	cursor := c.hello.Connected.Cursor
 	c.gap, c.acks = gate.NewGap(cursor), acks{cursor: cursor, logged: cursor}

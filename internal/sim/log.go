@@ -47,8 +47,9 @@ func (w *world) flush(p *producer) bool {
 	p.queue = p.queue[1:]
 	p.serial++
 	f.event.Origin, f.event.Serial = p.origin, p.serial
+	at := position(len(w.log))
 	w.append(f.event)
-	f.logged()
+	f.logged(at)
 	p.last[0], p.last[1] = p.last[1], f.event
 	if !w.calm && w.rnd.IntN(20) == 0 {
 		for _, e := range p.last {
@@ -60,11 +61,14 @@ func (w *world) flush(p *producer) bool {
 	return true
 }
 
-// logged tells the gate that the log has its fact.
-func (f fact) logged() {
+// logged tells the gate where in the log its fact stands.
+func (f fact) logged(at schemas.Position) {
 	switch f.event.Kind {
 	case schemas.Kind_KIND_CONNECTED:
 		f.conn.logged = true
+		if f.event.Connected.Login {
+			f.conn.ticket = ticket{f.conn.ticket.session, at}
+		}
 	case schemas.Kind_KIND_ACKED:
 		f.conn.ackLogged(f.event.Acked)
 	}

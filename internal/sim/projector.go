@@ -20,7 +20,7 @@ type projector struct {
 
 // rows stand for Postgres.
 type rows struct {
-	lists   mailbox.User // Closing, Ended, Tombs
+	lists   mailbox.User // Closing, Tombs
 	devices []mailbox.Device
 	pushes  []*mailbox.Push
 	waiting []mailbox.Waiting
@@ -58,7 +58,7 @@ func (p *projector) flush() bool {
 
 func (r *rows) store(c *mailbox.Change) {
 	if c.Lists {
-		r.lists = mailbox.User{Closing: slices.Clone(c.User.Closing), Ended: slices.Clone(c.User.Ended), Tombs: slices.Clone(c.User.Tombs)}
+		r.lists = mailbox.User{Closing: slices.Clone(c.User.Closing), Tombs: slices.Clone(c.User.Tombs)}
 	}
 	for _, d := range c.Devices {
 		r.storeDevice(d)
@@ -120,7 +120,7 @@ func (p *projector) load(off Faults) reader {
 	u := &mailbox.User{
 		Key: userKey, App: app, Name: user,
 		Devices: slices.Clone(r.devices), Waiting: cloneWaiting(r.waiting),
-		Closing: slices.Clone(r.lists.Closing), Ended: slices.Clone(r.lists.Ended), Tombs: slices.Clone(r.lists.Tombs),
+		Closing: slices.Clone(r.lists.Closing), Tombs: slices.Clone(r.lists.Tombs),
 	}
 	for _, x := range r.pushes {
 		u.Pushes = append(u.Pushes, clonePush(x))
@@ -137,8 +137,10 @@ func forget(u *mailbox.User, off Faults) {
 	if off.has(ClosingInSnapshot) {
 		u.Closing = nil
 	}
-	if off.has(EndedInSnapshot) {
-		u.Ended = nil
+	for i := range u.Devices {
+		if d := &u.Devices[i]; off.has(EndedInSnapshot) && !d.Live {
+			d.LoginAt, d.Session, d.Ended = 0, schemas.ID{}, schemas.Reason_REASON_SESSION_ENDED
+		}
 	}
 	if !off.has(TriesInSnapshot | RoutedInSnapshot) {
 		return

@@ -112,7 +112,7 @@ func meetsEverything(t *testing.T, s *Stats) {
 		schemas.Reason_REASON_PEER_CLOSED, schemas.Reason_REASON_STALE_LOGIN, schemas.Reason_REASON_SUPERSEDED,
 		schemas.Reason_REASON_KICKED, schemas.Reason_REASON_ACK_TIMEOUT, schemas.Reason_REASON_QUEUE_FULL,
 		schemas.Reason_REASON_GAP, schemas.Reason_REASON_GATE_REPLACED, schemas.Reason_REASON_GATE_SILENT,
-		schemas.Reason_REASON_DISPATCH_JUMP, schemas.Reason_REASON_LOGGED_OUT,
+		schemas.Reason_REASON_DISPATCH_JUMP, schemas.Reason_REASON_LOGGED_OUT, schemas.Reason_REASON_SESSION_ENDED,
 		schemas.Reason_REASON_ACKED, schemas.Reason_REASON_CANCELED, schemas.Reason_REASON_COLLAPSED,
 		schemas.Reason_REASON_DUPLICATE, schemas.Reason_REASON_ID_REUSED, schemas.Reason_REASON_EXPIRED,
 		schemas.Reason_REASON_NEVER_CONNECTED, schemas.Reason_REASON_OVERFLOW, schemas.Reason_REASON_TOO_LARGE,

@@ -32,7 +32,7 @@ func settings(rnd *rand.Rand) delivery.Settings {
 		AckTimer: 2 * time.Second, Handling: 5 * time.Second,
 		Window: 3, Mailbox: 3 + rnd.IntN(4),
 		Lease: lease, SilentLeases: 3,
-		Policy: delivery.Policy{Devices: schemas.DevicePolicy(rnd.IntN(2)), SessionExpiry: time.Hour},
+		Policy: delivery.Policy{Devices: schemas.DevicePolicy(rnd.IntN(2))},
 		Burst:  []int{1, 2, 4096}[rnd.IntN(3)],
 	}
 }

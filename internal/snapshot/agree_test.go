@@ -125,7 +125,7 @@ func foldAndStore(t *testing.T, pool *pgxpool.Pool, entries []mailboxtest.Entry,
 func empty(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 	for _, table := range []string{
-		"devices", "sessions", "routes", "closing", "ended_sessions", "pending_pushes", "debts",
+		"devices", "sessions", "routes", "closing", "pending_pushes", "debts",
 		"waiting_pushes", "tombstones", "recent_pushes", "projection",
 	} {
 		if _, err := pool.Exec(t.Context(), "DELETE FROM "+table); err != nil {

@@ -115,7 +115,7 @@ func (c *Cut) Rows() int {
 	n := len(c.devices.place) + len(c.sessions.place) + len(c.routes.place) + len(c.routes.gone.place) +
 		len(c.pushes.positions) + len(c.moving.positions) + 2*len(c.gone.positions) + len(c.debts.positions) +
 		len(c.waiting.positions) + len(c.unwaited.positions) +
-		len(c.lists.closing.place) + len(c.lists.ended.place) + len(c.lists.tombs.place)
+		len(c.lists.closing.place) + len(c.lists.tombs.place)
 	return n + 1
 }
 

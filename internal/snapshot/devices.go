@@ -58,7 +58,7 @@ type sessionColumns struct {
 	places
 	sessions, installs       [][16]byte
 	began, loginAt, counts   []int64
-	leaving                  []int32
+	ended, leaving           []int32
 	live                     []bool
 	platforms, clientVersion []string
 }
@@ -72,6 +72,7 @@ func (c *sessionColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
 	c.began = append(c.began, d.SessionTime)
 	c.loginAt = append(c.loginAt, int64(d.LoginAt))
 	c.counts = append(c.counts, int64(d.Count))
+	c.ended = append(c.ended, int32(d.Ended))
 	c.leaving = append(c.leaving, int32(d.Leaving))
 	c.live = append(c.live, d.Live)
 	c.platforms = append(c.platforms, text(d.Platform))
@@ -82,7 +83,7 @@ func (c *sessionColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
 func (c *sessionColumns) queue(b *batch) {
 	if len(c.place) > 0 {
 		b.add(sqlSessions, c.apps, c.users, c.place, c.sessions, c.installs, c.began, c.loginAt,
-			c.counts, c.leaving, c.live, c.platforms, c.clientVersion)
+			c.counts, c.ended, c.leaving, c.live, c.platforms, c.clientVersion)
 	}
 }
 
@@ -90,7 +91,7 @@ func (c *sessionColumns) queue(b *batch) {
 func (l *loader) sessions() error {
 	var session, install [16]byte
 	var began, loginAt, count int64
-	var leaving int32
+	var ended, leaving int32
 	var live bool
 	var platform, version string
 	return l.rows(sqlLoadSessions, func(u *mailbox.User, place int) error {
@@ -99,10 +100,11 @@ func (l *loader) sessions() error {
 			return err
 		}
 		d.Session, d.Install, d.SessionTime, d.LoginAt = session, install, began, schemas.Position(loginAt)
-		d.Count, d.Leaving, d.Live = uint64(count), schemas.Reason(leaving), live
+		d.Count, d.Live = uint64(count), live
+		d.Ended, d.Leaving = schemas.Reason(ended), schemas.Reason(leaving)
 		d.Platform, d.Version = untext(platform), untext(version)
 		return nil
-	}, &session, &install, &began, &loginAt, &count, &leaving, &live, &platform, &version)
+	}, &session, &install, &began, &loginAt, &count, &ended, &leaving, &live, &platform, &version)
 }
 
 // deviceAt is the device of a row that belongs to one.

@@ -16,8 +16,7 @@
 //	devices, sessions, routes      one row for a device, by how often it changes
 //	pending_pushes, debts          pushes that have not ended, for each device
 //	waiting_pushes                 pushes that are not due yet
-//	closing, ended_sessions,       short lists of a user, in order
-//	tombstones
+//	closing, tombstones            short lists of a user, in order
 //	recent_pushes                  push ids, one row for a flush
 //	projection                     place in the log, term, serials
 //

@@ -13,5 +13,5 @@ var (
 // Probes are the statements that look rows up, by positions or by places.
 var Probes = map[string]string{
 	"pushes_gone": sqlPushesGone, "debts_gone": sqlDebtsGone, "waiting_gone": sqlWaitingGone,
-	"routes_gone": sqlRoutesGone, "closing_end": sqlClosingEnd, "ended_end": sqlEndedEnd, "tombs_end": sqlTombsEnd,
+	"routes_gone": sqlRoutesGone, "closing_end": sqlClosingEnd, "tombs_end": sqlTombsEnd,
 }

@@ -106,8 +106,8 @@ func TestPlansProbe(t *testing.T) {
 func TestBounds(t *testing.T) {
 	pool := pgtest.Pool(t, pgtest.Migrated(t))
 	direct, w := mailbox.New(), open(t, pool)
-	const pushes, cancels, sessions = 2300, 1100, 70
-	for i := range int64(pushes + cancels + sessions) {
+	const pushes, cancels, conns = 2300, 1100, 70
+	for i := range int64(pushes + cancels + conns) {
 		id := schemas.NamedID("a", "u", fmt.Sprint(i))
 		e := &schemas.Event{App: "freight", User: "ann", Device: "phone", Session: id[:]}
 		switch {
@@ -116,7 +116,8 @@ func TestBounds(t *testing.T) {
 		case i < pushes+cancels:
 			e.Kind, e.CancelAsked = schemas.Kind_KIND_CANCEL_ASKED, &schemas.CancelAsked{PushId: id[:]}
 		default:
-			e.Kind, e.SessionEnded = schemas.Kind_KIND_SESSION_ENDED, &schemas.SessionEnded{Session: id[:]}
+			e.SetConn(schemas.ConnID{Gate: 1, Incarnation: 1, Number: uint64(i)})
+			e.Kind, e.Connected = schemas.Kind_KIND_CONNECTED, &schemas.Connected{Login: true}
 		}
 		direct.Apply(schemas.At(0, i), i, e)
 		w.State.Apply(schemas.At(0, i), i, e)
@@ -127,7 +128,7 @@ func TestBounds(t *testing.T) {
 			w.mustFlush(i + 1)
 		}
 	}
-	w.mustFlush(pushes + cancels + sessions)
+	w.mustFlush(pushes + cancels + conns)
 	if diff := mailboxtest.Diff(direct, open(t, pool).State, true); diff != "" {
 		t.Error(diff)
 	}
@@ -158,7 +159,7 @@ func TestLoadUser(t *testing.T) {
 	for key, u := range w.State.Users {
 		want.Users[key] = &mailbox.User{
 			Key: u.Key, App: u.App, Name: u.Name, Devices: u.Devices, Pushes: u.Pushes, Waiting: u.Waiting,
-			Closing: u.Closing, Ended: u.Ended, Tombs: u.Tombs,
+			Closing: u.Closing, Tombs: u.Tombs,
 		}
 	}
 	if diff := mailboxtest.Diff(want, got, false); diff != "" {

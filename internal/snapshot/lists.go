@@ -9,23 +9,18 @@ import (
 // rows beyond a list's end go, and those that differ are written.
 type listColumns struct {
 	closing closingColumns
-	ended   endedColumns
 	tombs   tombColumns
 	// The place behind the last one, for each user.
-	closingEnd, endedEnd, tombsEnd places
+	closingEnd, tombsEnd places
 }
 
 // add takes all lists of a user whole: the fold does not say which has changed,
 // and rows that are the same already are not written.
 func (c *listColumns) add(u *mailbox.User) {
 	c.closingEnd.add(u, len(u.Closing))
-	c.endedEnd.add(u, len(u.Ended))
 	c.tombsEnd.add(u, len(u.Tombs))
 	for i := range u.Closing {
 		c.closing.add(u, i)
-	}
-	for i := range u.Ended {
-		c.ended.add(u, i)
 	}
 	for i := range u.Tombs {
 		c.tombs.add(u, i)
@@ -36,10 +31,8 @@ func (c *listColumns) add(u *mailbox.User) {
 // the same rows but the last, each at another place.
 func (c *listColumns) queue(b *batch) {
 	c.closingEnd.queue(b, sqlClosingEnd)
-	c.endedEnd.queue(b, sqlEndedEnd)
 	c.tombsEnd.queue(b, sqlTombsEnd)
 	c.closing.queue(b)
-	c.ended.queue(b)
 	c.tombs.queue(b)
 }
 
@@ -75,40 +68,6 @@ func (l *loader) closing() error {
 		})
 		return nil
 	}, &gate, &incarnation, &connection, &device, &reason)
-}
-
-// endedColumns are rows of ended_sessions.
-type endedColumns struct {
-	places
-	sessions [][16]byte
-	at       []int64
-	devices  []string
-	reasons  []int32
-}
-
-func (c *endedColumns) add(u *mailbox.User, i int) {
-	x := &u.Ended[i]
-	c.places.add(u, i)
-	c.sessions, c.at = append(c.sessions, x.Session), append(c.at, x.Time)
-	c.devices, c.reasons = append(c.devices, text(x.Device)), append(c.reasons, int32(x.Reason))
-}
-
-func (c *endedColumns) queue(b *batch) {
-	if len(c.at) > 0 {
-		b.add(sqlEnded, c.apps, c.users, c.place, c.sessions, c.at, c.devices, c.reasons)
-	}
-}
-
-// ended is loaded in order of the ends.
-func (l *loader) ended() error {
-	var session [16]byte
-	var at int64
-	var device string
-	var reason int32
-	return l.rows(sqlLoadEnded, func(u *mailbox.User, _ int) error {
-		u.Ended = append(u.Ended, mailbox.Ended{Session: session, Device: untext(device), Reason: schemas.Reason(reason), Time: at})
-		return nil
-	}, &session, &at, &device, &reason)
 }
 
 // tombColumns are rows of tombstones.

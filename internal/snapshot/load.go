@@ -73,7 +73,7 @@ func (l *loader) load(s *Snapshot) error {
 // tables reads all that stands in a row for each thing.
 func (l *loader) tables() error {
 	for _, table := range []func() error{
-		l.devices, l.sessions, l.routes, l.closing, l.ended, l.pushes, l.debts, l.waiting, l.tombs,
+		l.devices, l.sessions, l.routes, l.closing, l.pushes, l.debts, l.waiting, l.tombs,
 	} {
 		if err := table(); err != nil {
 			return err

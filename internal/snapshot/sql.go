@@ -21,10 +21,6 @@ var (
 	sqlDebtsGone string
 	//go:embed sql/devices.sql
 	sqlDevices string
-	//go:embed sql/ended.sql
-	sqlEnded string
-	//go:embed sql/ended_end.sql
-	sqlEndedEnd string
 	//go:embed sql/plans.sql
 	sqlPlans string
 	//go:embed sql/pushes.sql
@@ -63,8 +59,6 @@ var (
 	sqlLoadDebts string
 	//go:embed sql/load_devices.sql
 	sqlLoadDevices string
-	//go:embed sql/load_ended.sql
-	sqlLoadEnded string
 	//go:embed sql/load_projection.sql
 	sqlLoadProjection string
 	//go:embed sql/load_pushes.sql

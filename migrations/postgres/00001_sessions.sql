@@ -40,15 +40,17 @@ CREATE TABLE devices (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 
 -- The newest session of each device, changed by connects and ends only. It is
--- live until it is ended; install and count outlive it.
+-- live until it is ended; install and count outlive it. Its name is login_at: a
+-- session whose login lies before that cannot come back, so no row is kept of it.
 CREATE TABLE sessions (
     session        uuid    NOT NULL,
     install        uuid    NOT NULL,
     began          bigint  NOT NULL, -- by the clock of the gate
-    login_at       bigint  NOT NULL, -- position of the newest login
+    login_at       bigint  NOT NULL, -- position of its login
     count          bigint  NOT NULL, -- of the install's attempts
     partition      integer NOT NULL,
     place          integer NOT NULL,
+    ended          integer NOT NULL, -- reason why it has ended; 0 while it is live
     leaving        integer NOT NULL, -- reason with which the device wants to go
     live           boolean NOT NULL,
     app            text COLLATE "C" NOT NULL,
@@ -92,18 +94,5 @@ CREATE TABLE closing (
     PRIMARY KEY (partition, app, user_name, place)
 );
 
--- Sessions that may not come back: at most 64 for a user.
-CREATE TABLE ended_sessions (
-    session   uuid    NOT NULL,
-    at        bigint  NOT NULL, -- broker time
-    partition integer NOT NULL,
-    place     integer NOT NULL,
-    reason    integer NOT NULL,
-    app       text COLLATE "C" NOT NULL,
-    user_name text COLLATE "C" NOT NULL,
-    device    text COLLATE "C" NOT NULL,
-    PRIMARY KEY (partition, app, user_name, place)
-);
-
 -- +goose Down
-DROP TABLE IF EXISTS ended_sessions, closing, routes, sessions, devices;
+DROP TABLE IF EXISTS closing, routes, sessions, devices;

@@ -26,7 +26,7 @@ func viewOf(s *mailbox.State, bodies bool) view {
 	v := view{Term: s.Term, Sealed: s.Sealed, Users: make(map[string]userView)}
 	for key, u := range s.Users {
 		x := userView{User: mailbox.User{
-			Key: u.Key, App: u.App, Name: u.Name, Devices: u.Devices, Closing: u.Closing, Ended: u.Ended, Tombs: u.Tombs,
+			Key: u.Key, App: u.App, Name: u.Name, Devices: u.Devices, Closing: u.Closing, Tombs: u.Tombs,
 		}}
 		for r := range u.Remembered() {
 			x.Recent = append(x.Recent, r)
@@ -38,7 +38,7 @@ func viewOf(s *mailbox.State, bodies bool) view {
 			w.Push, w.Asked = pushView(w.Push, true), 0
 			x.User.Waiting = append(x.User.Waiting, w)
 		}
-		if u := &x.User; len(u.Devices)+len(u.Pushes)+len(u.Waiting)+len(u.Closing)+len(u.Ended)+len(u.Tombs)+len(x.Recent) > 0 {
+		if u := &x.User; len(u.Devices)+len(u.Pushes)+len(u.Waiting)+len(u.Closing)+len(u.Tombs)+len(x.Recent) > 0 {
 			v.Users[key] = x
 		}
 	}
@@ -68,5 +68,5 @@ func Diff(want, got *mailbox.State, bodies bool) string {
 	return cmp.Diff(viewOf(want, bodies), viewOf(got, bodies), cmpopts.EquateEmpty(),
 		cmpopts.IgnoreUnexported(mailbox.User{}, mailbox.Device{}, mailbox.Push{}),
 		cmp.Comparer(same[mailbox.Copy]), cmp.Comparer(same[mailbox.Recent]), cmp.Comparer(same[mailbox.Tomb]),
-		cmp.Comparer(same[mailbox.Ended]), cmp.Comparer(same[mailbox.Closing]))
+		cmp.Comparer(same[mailbox.Closing]))
 }

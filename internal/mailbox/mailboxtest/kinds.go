@@ -61,6 +61,12 @@ func (l *Log) connected(u *mailbox.User, e *schemas.Event) {
 	if l.one(5) {
 		b.Cursor = uint64(l.position(u))
 	}
+	if !b.Login && !l.one(4) { // the others have old tickets
+		b.LoginAt = uint64(d.LoginAt)
+	}
+	if !b.Login && l.one(8) {
+		b.LoginAt = uint64(l.position(u)) // of an older session, or of a login that was cut off
+	}
 	e.Device, e.Session, e.Connected = d.Name, session[:], b
 }
 

@@ -80,7 +80,8 @@ func (s *Script) body(e *schemas.Event, f *fields) {
 	case schemas.Kind_KIND_CONNECTED:
 		e.Connected = &schemas.Connected{
 			Login: f.has("login"), Install: f.id("install"), Count: f.number("count"), Cursor: f.pos("cursor"), Platform: f.text("platform"),
-			Limits: &schemas.Limits{Window: uint32(f.number("window")), MaxFrame: uint32(f.number("frame"))},
+			LoginAt: f.pos("login_at"),
+			Limits:  &schemas.Limits{Window: uint32(f.number("window")), MaxFrame: uint32(f.number("frame"))},
 		}
 	case schemas.Kind_KIND_DISCONNECTED:
 		e.Disconnected = &schemas.Disconnected{Reason: f.reason(), Cursor: f.pos("cursor"), Received: f.pos("received")}

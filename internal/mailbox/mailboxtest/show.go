@@ -50,9 +50,6 @@ func Show(s *mailbox.State) string {
 	for _, x := range u.Closing {
 		fmt.Fprintf(&out, "closing %v device=%s %s\n", x.Conn, x.Device, x.Reason.Word())
 	}
-	for _, x := range u.Ended {
-		fmt.Fprintf(&out, "ended session=%s device=%s %s\n", Letters(x.Session), x.Device, x.Reason.Word())
-	}
 	for _, x := range u.Tombs {
 		fmt.Fprintf(&out, "tombstone id=%s\n", Letters(x.ID))
 	}
@@ -67,6 +64,7 @@ func device(d *mailbox.Device) string {
 	w.add("device %s session=%s", d.Name, Letters(d.Session))
 	w.flag("live", d.Live)
 	w.pos("cursor", d.Cursor)
+	w.reason("ended", d.Ended)
 	w.reason("leaving", d.Leaving)
 	w.pos("gap_from", d.GapFrom)
 	w.pos("gap_to", d.GapTo)

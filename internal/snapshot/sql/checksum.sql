@@ -23,8 +23,6 @@ digests(name, digest) AS (
     UNION ALL
     SELECT 'closing', md5(string_agg(md5(t::text), '' ORDER BY partition, app, user_name, place)) FROM closing t
     UNION ALL
-    SELECT 'ended_sessions', md5(string_agg(md5(t::text), '' ORDER BY partition, app, user_name, place)) FROM ended_sessions t
-    UNION ALL
     SELECT 'pending_pushes', md5(string_agg(md5(t::text), '' ORDER BY partition, app, user_name, position)) FROM pending_pushes t
     UNION ALL
     SELECT 'debts', md5(string_agg(md5(t::text), '' ORDER BY partition, app, user_name, position, place)) FROM debts t

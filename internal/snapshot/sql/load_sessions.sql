@@ -1,5 +1,5 @@
 SELECT app, user_name, place,
-    session, install, began, login_at, count, leaving, live, platform, client_version
+    session, install, began, login_at, count, ended, leaving, live, platform, client_version
 FROM sessions
 WHERE partition = $1
 ORDER BY app, user_name, place

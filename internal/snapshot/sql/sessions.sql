@@ -1,12 +1,13 @@
 -- Logins, resumes and ends.
-INSERT INTO sessions AS t (partition, app, user_name, place, session, install, began, login_at, count, leaving,
-        live, platform, client_version)
+INSERT INTO sessions AS t (partition, app, user_name, place, session, install, began, login_at, count, ended,
+        leaving, live, platform, client_version)
 SELECT $1::integer, n.*
 FROM unnest($2::text[], $3::text[], $4::integer[], $5::uuid[], $6::uuid[], $7::bigint[],
-        $8::bigint[], $9::bigint[], $10::integer[], $11::boolean[], $12::text[], $13::text[])
-    AS n(app, user_name, place, session, install, began, login_at, count, leaving, live,
-        platform, client_version)
+        $8::bigint[], $9::bigint[], $10::integer[], $11::integer[], $12::boolean[], $13::text[],
+        $14::text[])
+    AS n(app, user_name, place, session, install, began, login_at, count, ended, leaving,
+        live, platform, client_version)
 ON CONFLICT (partition, app, user_name, place) DO UPDATE SET
-    (session, install, began, login_at, count, leaving, live, platform, client_version) =
+    (session, install, began, login_at, count, ended, leaving, live, platform, client_version) =
     (excluded.session, excluded.install, excluded.began, excluded.login_at, excluded.count,
-        excluded.leaving, excluded.live, excluded.platform, excluded.client_version)
+        excluded.ended, excluded.leaving, excluded.live, excluded.platform, excluded.client_version)
