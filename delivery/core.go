@@ -34,6 +34,9 @@ type Core struct {
 	grace  int64            // no ack timer runs out before: the log was away
 	proved int64            // ack timers that ran out by then may be judged
 
+	away   int64 // when sessions of devices that are away are looked at; 0 = none is
+	looked int64 // when they were looked at last
+
 	timers timers
 	doubts []*userWork     // whose ack timers ran out and may not be judged yet
 	marked []*userWork     // to be looked at by the next Take
@@ -111,7 +114,8 @@ func (c *Core) claimed(pos schemas.Position, e *schemas.Event) {
 		return
 	}
 	c.term = pos
-	c.Grace(c.now) // a takeover often follows a stall, and not of workers alone
+	c.Grace(c.now)         // a takeover often follows a stall, and not of workers alone
+	c.away = max(c.now, 1) // whoever is away: nothing else looks at them
 	c.state.Watch()
 	for _, u := range c.state.Users {
 		if u.Work = nil; !quiet(u) {
@@ -168,6 +172,9 @@ func (c *Core) Now() int64 { return c.now }
 // Deadline says that a timer is due at broker time now, and was not when Take
 // was called last.
 func (c *Core) Deadline(now int64) bool {
+	if c.active && c.away > 0 && c.away <= now {
+		return true
+	}
 	for c.active && len(c.timers) > 0 && c.timers[0].timer <= now {
 		w := c.timers[0]
 		if at := c.due(w); at > w.timer {
@@ -194,6 +201,7 @@ func (c *Core) mark(u *mailbox.User) *userWork {
 
 // look puts out what those who are marked, or whose timers are due, ask for.
 func (c *Core) look() {
+	c.lookAtAway()
 	for c.active && len(c.timers) > 0 && c.timers[0].timer <= c.now {
 		c.mark(heap.Pop(&c.timers).(*userWork).user)
 	}

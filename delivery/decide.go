@@ -277,8 +277,9 @@ func (c *Core) release(u *mailbox.User, x *mailbox.Waiting) {
 	c.decisions = append(c.decisions, e)
 }
 
-// decideDevice ends routes whose gate is gone, sessions that were left, and
-// older devices where the app's policy allows only one.
+// decideDevice ends routes whose gate is gone, sessions that were left or whose
+// device is away for too long, and older devices where the app's policy allows
+// only one.
 func (c *Core) decideDevice(u *mailbox.User, w *userWork, i int) {
 	d := &u.Devices[i]
 	if d.Connected() {
@@ -289,12 +290,10 @@ func (c *Core) decideDevice(u *mailbox.User, w *userWork, i int) {
 			c.endRoute(u, w, d.Name, d.Conn, schemas.Reason_REASON_GATE_SILENT)
 		}
 	}
-	if d.Live && d.Leaving != 0 && w.once(askKey{kind: schemas.Kind_KIND_SESSION_ENDED, id: d.Session}) {
-		e := c.decision(u, schemas.Kind_KIND_SESSION_ENDED, d.Name)
-		e.Session = bytes.Clone(d.Session[:])
-		e.SessionEnded = &schemas.SessionEnded{Session: e.Session, Reason: d.Leaving}
-		c.decisions = append(c.decisions, e)
+	if d.Live && d.Leaving != 0 {
+		c.endSession(u, w, d, d.Leaving)
 	}
+	c.expire(u, w, d)
 	c.kickOlder(u, w, d)
 }
 

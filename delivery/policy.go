@@ -13,7 +13,7 @@ type Policy struct {
 	// Devices that a user may have logged in at once.
 	Devices schemas.DevicePolicy
 	// SessionExpiry ends the session of a device that had no connection for so
-	// long.
+	// long; 0 = never.
 	SessionExpiry time.Duration
 }
 
@@ -29,12 +29,13 @@ func (c *Core) SetPolicies(now Policies) {
 	if !c.active || maps.Equal(before, now) {
 		return
 	}
+	c.away = max(c.now, 1)
 	for _, u := range c.state.Users {
 		was, known := before[u.App]
 		if !known {
 			was = c.set.Policy
 		}
-		if c.policy(u) != was && len(u.Devices) > 0 {
+		if c.policy(u).Devices != was.Devices && len(u.Devices) > 1 {
 			c.mark(u).all = true
 		}
 	}

@@ -25,7 +25,10 @@ type Device struct {
 	Install     schemas.ID
 	Count       uint64
 	Cursor      schemas.Position // newest that the device acknowledged
-	UplinkMark  uint64
+	// Progress is the broker time of the newest sign that the device gets on;
+	// while it is away, of its last connection's end.
+	Progress   int64
+	UplinkMark uint64
 	// GapFrom and GapTo bound what ended as overflow and has not been said.
 	GapFrom, GapTo schemas.Position
 
@@ -36,7 +39,6 @@ type Device struct {
 	ResumeAt schemas.Position // of its connected, and of its resumed
 	Resumed  bool             // an acked has reached ResumeAt
 	Received schemas.Position // the application works on it
-	Progress int64            // broker time of the newest sign that it gets on
 	Window   uint32           // pushes in flight; 0 = delivery's default
 	MaxFrame uint32           // bytes; 0 = no limit
 	Since    int64            // broker time of its connected
@@ -78,9 +80,10 @@ func (u *User) routed(name string, conn schemas.ConnID) int {
 	return i
 }
 
-// endRoute forgets the route. With a reason the connection must still be
-// closed: it is closing until its end is read.
-func (u *User) endRoute(i int, reason schemas.Reason) {
+// endRoute forgets the route: at that broker time the device is away. With a
+// reason the connection must still be closed: it is closing until its end is
+// read.
+func (u *User) endRoute(i int, at int64, reason schemas.Reason) {
 	d := &u.Devices[i]
 	if !d.Connected() {
 		return
@@ -89,8 +92,9 @@ func (u *User) endRoute(i int, reason schemas.Reason) {
 		u.close(d.Name, d.Conn, reason)
 	}
 	u.countTry(i)
+	d.Progress = at
 	d.Conn, d.Base, d.Adopt, d.ResumeAt, d.Resumed = schemas.ConnID{}, 0, 0, 0, false
-	d.Received, d.Progress, d.Window, d.MaxFrame, d.Since = 0, 0, 0, 0, 0
+	d.Received, d.Window, d.MaxFrame, d.Since = 0, 0, 0, 0
 	d.linked, u.moved = true, true
 }
 

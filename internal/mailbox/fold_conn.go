@@ -30,7 +30,7 @@ func (u *User) connected(pos schemas.Position, at int64, e *schemas.Event) {
 		u.close(e.Device, e.Conn(), schemas.Reason_REASON_STALE_LOGIN)
 		return
 	}
-	u.endRoute(i, schemas.Reason_REASON_SUPERSEDED)
+	u.endRoute(i, at, schemas.Reason_REASON_SUPERSEDED)
 	u.inherit(i)
 	d.Live, d.Session, d.LoginAt, d.Ended, d.Leaving = true, session, loginAt, 0, 0
 	d.Install, d.Count, d.SessionTime = install, b.Count, b.SessionTime
@@ -159,7 +159,7 @@ func (u *User) disconnected(pos schemas.Position, at int64, e *schemas.Event) {
 	if b.GetReceived() > 0 {
 		u.Devices[i].Received = schemas.Position(b.Received)
 	}
-	u.endRoute(i, 0)
+	u.endRoute(i, at, 0)
 }
 
 // leave: the person logged out, also where the connection had been given up
@@ -176,7 +176,7 @@ func (u *User) leave(e *schemas.Event) {
 }
 
 // bounced: the gate does not hold the connection.
-func (u *User) bounced(e *schemas.Event) {
+func (u *User) bounced(at int64, e *schemas.Event) {
 	b, conn := e.Bounced, e.Conn()
 	u.dropClosing(func(c Closing) bool { return c.Conn == conn })
 	i := u.Device(e.Device)
@@ -188,14 +188,14 @@ func (u *User) bounced(e *schemas.Event) {
 		u.note(p)
 	}
 	if i = u.routed(e.Device, conn); i >= 0 {
-		u.endRoute(i, 0)
+		u.endRoute(i, at, 0)
 	}
 }
 
 // routeEnded is delivery's word that a connection's gate is gone. Where the
 // gate is only silent, the connection is closing: it may wake up. A newer
 // incarnation proves that there is nothing left to close.
-func (u *User) routeEnded(e *schemas.Event) {
+func (u *User) routeEnded(at int64, e *schemas.Event) {
 	conn, reason := e.Conn(), e.RouteEnded.GetReason()
 	closing := reason
 	if reason == schemas.Reason_REASON_GATE_REPLACED {
@@ -203,7 +203,7 @@ func (u *User) routeEnded(e *schemas.Event) {
 		u.dropClosing(func(c Closing) bool { return c.Conn == conn })
 	}
 	if i := u.routed(e.Device, conn); i >= 0 {
-		u.endRoute(i, closing)
+		u.endRoute(i, at, closing)
 	}
 }
 
@@ -213,7 +213,7 @@ func (u *User) routeEnded(e *schemas.Event) {
 //
 // An end of a session that is not its device's newest changes nothing: a newer
 // login has ended it already.
-func (u *User) sessionOver(e *schemas.Event, session schemas.ID, reason schemas.Reason) {
+func (u *User) sessionOver(at int64, e *schemas.Event, session schemas.ID, reason schemas.Reason) {
 	if session.IsZero() {
 		return // it names none
 	}
@@ -221,7 +221,7 @@ func (u *User) sessionOver(e *schemas.Event, session schemas.ID, reason schemas.
 	if i < 0 || !u.Devices[i].Live || u.Devices[i].Session != session {
 		return
 	}
-	u.endRoute(i, reason)
+	u.endRoute(i, at, reason)
 	if reason == 0 {
 		reason = schemas.Reason_REASON_SESSION_ENDED
 	}

@@ -157,17 +157,17 @@ func (u *User) fold(pos schemas.Position, at int64, e *schemas.Event) {
 	case schemas.Kind_KIND_SENT:
 		u.sent(at, e)
 	case schemas.Kind_KIND_BOUNCED:
-		u.bounced(e)
+		u.bounced(at, e)
 	case schemas.Kind_KIND_ACKED:
 		u.acked(pos, at, e)
 	case schemas.Kind_KIND_OPENED:
 		u.opened(e)
 	case schemas.Kind_KIND_KICKED:
-		u.sessionOver(e, schemas.IDFrom(e.Kicked.GetSession()), e.Kicked.GetReason())
+		u.sessionOver(at, e, schemas.IDFrom(e.Kicked.GetSession()), e.Kicked.GetReason())
 	case schemas.Kind_KIND_SESSION_ENDED:
-		u.sessionOver(e, schemas.IDFrom(e.SessionEnded.GetSession()), e.SessionEnded.GetReason())
+		u.sessionOver(at, e, schemas.IDFrom(e.SessionEnded.GetSession()), e.SessionEnded.GetReason())
 	case schemas.Kind_KIND_ROUTE_ENDED:
-		u.routeEnded(e)
+		u.routeEnded(at, e)
 	case schemas.Kind_KIND_OUTCOME:
 		u.outcome(e)
 	}

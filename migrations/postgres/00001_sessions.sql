@@ -26,7 +26,7 @@
 CREATE TABLE devices (
     cursor      bigint  NOT NULL, -- newest position that the device acknowledged
     received    bigint  NOT NULL, -- position that its application works on
-    progress    bigint  NOT NULL, -- broker time of the newest sign that it gets on
+    progress    bigint  NOT NULL, -- broker time of the newest sign that it gets on, or of its connection's end
     uplink_mark bigint  NOT NULL,
     gap_from    bigint  NOT NULL, -- what ended as overflow and has not been said
     gap_to      bigint  NOT NULL,
