@@ -154,6 +154,9 @@ func (c *Core) decideCopy(u *mailbox.User, w *userWork, p *mailbox.Push, i int) 
 	switch {
 	case cp.Acked && disp:
 		c.endCopy(u, p, i, delivered, schemas.Reason_REASON_ACKED)
+	case p.FirstWins && p.Delivered && !disp:
+		// What was dispatched may be seen, and waits for its own device's word.
+		c.endCopy(u, p, i, withdrawn, schemas.Reason_REASON_DELIVERED_ELSEWHERE)
 	case cp.Tries >= poisonAfter && disp:
 		c.endCopy(u, p, i, unconfirmed, schemas.Reason_REASON_POISON)
 	case disp && c.now > p.Dead+c.set.AckTimer.Microseconds():

@@ -93,12 +93,14 @@ func TestOptions(t *testing.T) {
 	t.Parallel()
 	w := start(t, config(t))
 	for name, check := range map[string]func(*testing.T, *world){
-		"collapsed while away":            collapsedWhileAway,
-		"delivered at its time":           deliveredAtItsTime,
-		"canceled while waiting":          canceledWhileWaiting,
-		"canceled before it was seen":     canceledBeforeSeen,
-		"canceled too late":               canceledTooLate,
-		"a dry run leaves nothing behind": dryRun,
+		"collapsed while away":             collapsedWhileAway,
+		"delivered at its time":            deliveredAtItsTime,
+		"canceled while waiting":           canceledWhileWaiting,
+		"canceled before it was seen":      canceledBeforeSeen,
+		"canceled too late":                canceledTooLate,
+		"first device wins":                firstDeviceWins,
+		"first device wins, both are here": firstDeviceWinsOfTwo,
+		"a dry run leaves nothing behind":  dryRun,
 	} {
 		t.Run(name, func(t *testing.T) {
 			sub := *w
@@ -193,6 +195,37 @@ func canceledTooLate(t *testing.T, w *world) {
 	p.expect(t, "delivered")
 	w.cancel(p.user, id.String())
 	w.awaitEnd(id, schemas.Reason_REASON_ACKED)
+}
+
+// firstDeviceWins: the phone is here, the tablet lies in a drawer.
+func firstDeviceWins(t *testing.T, w *world) {
+	tablet := w.phone("two devices", "tablet")
+	w.awaitConnected(tablet)
+	w.switchOff(tablet)
+	p := w.phone(tablet.user, "phone")
+	w.awaitConnected(p)
+	id := w.pushTo(p.user, "for the first", optioned{FirstDeviceWins: true}, http.StatusAccepted)
+	w.pushTo(p.user, "for both", optioned{}, http.StatusAccepted)
+	p.expect(t, "for the first", "for both")
+	w.books.await(t, "the tablet to be spared", func(l *ledger.Ledger) bool {
+		_, x := l.ByID(id)
+		ends := x.Devices[tablet.device]
+		return len(ends) == 1 && ends[0].Reason == schemas.Reason_REASON_DELIVERED_ELSEWHERE && ledger.Delivered(x.Whole)
+	})
+	w.phone(tablet.user, tablet.device).expect(t, "for both")
+}
+
+// firstDeviceWinsOfTwo: where both are connected, both have been sent it.
+func firstDeviceWinsOfTwo(t *testing.T, w *world) {
+	phone, tablet := w.phone("both here", "phone"), w.phone("both here", "tablet")
+	w.awaitConnected(phone, tablet)
+	id := w.pushTo(phone.user, "for the first", optioned{FirstDeviceWins: true}, http.StatusAccepted)
+	phone.expect(t, "for the first")
+	tablet.expect(t, "for the first")
+	w.books.await(t, "two deliveries", func(l *ledger.Ledger) bool {
+		_, x := l.ByID(id)
+		return ledger.Delivered(x.Devices["phone"]) && ledger.Delivered(x.Devices["tablet"]) && len(x.Whole) == 1
+	})
 }
 
 func dryRun(t *testing.T, w *world) {

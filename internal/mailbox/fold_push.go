@@ -35,7 +35,7 @@ func newPush(pos schemas.Position, e *schemas.Event) *Push {
 		Pos: pos, ID: schemas.IDFrom(b.PushId), Trace: schemas.IDFrom(e.TraceId),
 		Name: strings.Clone(b.Name), Label: strings.Clone(b.Label), CollapseKey: strings.Clone(b.CollapseKey),
 		Family: b.Family, Command: b.Command, Body: bytes.Clone(b.Body), Digest: b.Digest,
-		Device: strings.Clone(e.Device), Accepted: e.Time, changed: true,
+		Device: strings.Clone(e.Device), FirstWins: b.FirstDeviceWins, Accepted: e.Time, changed: true,
 	}
 	copy(p.Span[:], e.ParentSpan)
 	return p

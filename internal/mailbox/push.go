@@ -22,6 +22,7 @@ type Push struct {
 	Body        []byte // nil once a storing reader has let it go
 	Digest      uint64 // of device, family, command and body
 	Device      string // the one device, empty = all
+	FirstWins   bool   // delivered on one device, it is withdrawn from the others
 	Accepted    int64  // ingest's clock
 	Since       int64  // broker time at which it became due
 	Dead        int64  // broker time after which it is not dispatched any more

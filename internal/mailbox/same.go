@@ -84,7 +84,7 @@ func samePush(p, q *Push) bool {
 func sameRecord(p, q *Push) bool {
 	return p.Pos == q.Pos && p.ID == q.ID && p.Trace == q.Trace && p.Span == q.Span && p.Name == q.Name &&
 		p.Label == q.Label && p.CollapseKey == q.CollapseKey && p.Family == q.Family && p.Command == q.Command &&
-		p.Digest == q.Digest && p.Device == q.Device && p.Accepted == q.Accepted &&
+		p.Digest == q.Digest && p.Device == q.Device && p.FirstWins == q.FirstWins && p.Accepted == q.Accepted &&
 		p.Since == q.Since && p.Dead == q.Dead && p.Never == q.Never && p.First == q.First
 }
 

@@ -15,6 +15,7 @@ type fixedColumns struct {
 	ids, traces                                             [][16]byte
 	devices, names, labels, collapse                        []string
 	bodies                                                  [][]byte
+	firstWins                                               []bool
 }
 
 // add takes a push with its body, which is still there: bodies are let go only
@@ -33,6 +34,7 @@ func (c *fixedColumns) add(u *mailbox.User, p *mailbox.Push) {
 	c.labels = append(c.labels, text(p.Label))
 	c.collapse = append(c.collapse, text(p.CollapseKey))
 	c.bodies = append(c.bodies, notNull(p.Body))
+	c.firstWins = append(c.firstWins, p.FirstWins)
 }
 
 // notNull: pgx writes a nil slice as NULL, and no column is.
@@ -43,11 +45,11 @@ func notNull(b []byte) []byte {
 	return b
 }
 
-// args are $2 to $16.
+// args are $2 to $17.
 func (c *fixedColumns) args(more ...any) []any {
 	return append([]any{
 		c.apps, c.users, c.positions, c.ids, c.traces, c.spans, c.digests, c.accepted, c.families, c.commands,
-		c.devices, c.names, c.labels, c.collapse, c.bodies,
+		c.devices, c.names, c.labels, c.collapse, c.bodies, c.firstWins,
 	}, more...)
 }
 
@@ -57,6 +59,7 @@ type fixedRow struct {
 	id, trace                                         [16]byte
 	device, name, label, collapse                     string
 	body                                              []byte
+	firstWins                                         bool
 }
 
 // targets are in the order of load_pushes.sql and load_waiting.sql, after app,
@@ -64,7 +67,7 @@ type fixedRow struct {
 func (r *fixedRow) targets(more ...any) []any {
 	return append([]any{
 		&r.position, &r.id, &r.trace, &r.span, &r.digest, &r.accepted, &r.family, &r.command,
-		&r.device, &r.name, &r.label, &r.collapse, &r.body,
+		&r.device, &r.name, &r.label, &r.collapse, &r.body, &r.firstWins,
 	}, more...)
 }
 
@@ -74,6 +77,7 @@ func (r *fixedRow) push() *mailbox.Push {
 		Pos: schemas.Position(r.position), ID: r.id, Trace: r.trace, Digest: uint64(r.digest), Accepted: r.accepted,
 		Family: uint32(r.family), Command: uint32(r.command),
 		Device: untext(r.device), Name: untext(r.name), Label: untext(r.label), CollapseKey: untext(r.collapse),
+		FirstWins: r.firstWins,
 	}
 	binary.BigEndian.PutUint64(p.Span[:], uint64(r.span))
 	if len(r.body) > 0 {

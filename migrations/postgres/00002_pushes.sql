@@ -5,9 +5,8 @@
 -- in flight, and what waits for devices that are away. The common rules are in
 -- 00001_sessions.sql.
 
--- One row for each push. Inserted with its body, later only its last four
--- columns before the text change, and seldom; deleted when it has ended for
--- everybody. Some room in each page keeps those updates HOT. Deleted rows are
+-- One row for each push. Inserted with its body, later only ask, class, delivered
+-- and unconfirmed change, and seldom; deleted when it has ended for everybody. Some room in each page keeps those updates HOT. Deleted rows are
 -- many: vacuum at one percent, without pauses.
 CREATE TABLE pending_pushes (
     push_id        uuid    NOT NULL,
@@ -27,6 +26,7 @@ CREATE TABLE pending_pushes (
     class          integer NOT NULL, -- of its outcome as a whole
     delivered      boolean NOT NULL,
     unconfirmed    boolean NOT NULL,
+    first_wins     boolean NOT NULL, -- delivered on one device, it is withdrawn from the others
     app            text COLLATE "C" NOT NULL,
     user_name      text COLLATE "C" NOT NULL,
     device         text COLLATE "C" NOT NULL, -- the one device; empty = all
@@ -84,6 +84,7 @@ CREATE TABLE waiting_pushes (
     family         bigint  NOT NULL,
     command        bigint  NOT NULL,
     partition      integer NOT NULL,
+    first_wins     boolean NOT NULL,
     app            text COLLATE "C" NOT NULL,
     user_name      text COLLATE "C" NOT NULL,
     device         text COLLATE "C" NOT NULL,

@@ -12,7 +12,7 @@ func (l *Log) pushed(u *mailbox.User, e *schemas.Event) {
 	trace, id := l.id(1<<30), l.id(1<<30)
 	b := &schemas.Pushed{
 		Family: 7, Command: uint32(l.r.IntN(300)), Ttl: int64(l.r.IntN(100_000)),
-		Body: []byte(fmt.Sprint("body ", l.r.IntN(3))),
+		Body: []byte(fmt.Sprint("body ", l.r.IntN(3))), FirstDeviceWins: l.one(3),
 	}
 	if l.one(2) {
 		b.Name = fmt.Sprint("order ", l.r.IntN(20))

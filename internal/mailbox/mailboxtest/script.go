@@ -66,7 +66,7 @@ func (s *Script) Event(line string) (*schemas.Event, error) {
 func (s *Script) body(e *schemas.Event, f *fields) {
 	switch e.Kind {
 	case schemas.Kind_KIND_PUSHED:
-		x := &schemas.Pushed{PushId: f.id("id"), Ttl: f.span("ttl").Milliseconds(), Body: make([]byte, f.number("bytes")), CollapseKey: f.text("collapse"), Label: f.text("label")}
+		x := &schemas.Pushed{PushId: f.id("id"), Ttl: f.span("ttl").Milliseconds(), Body: make([]byte, f.number("bytes")), CollapseKey: f.text("collapse"), FirstDeviceWins: f.has("first-wins"), Label: f.text("label")}
 		if f.has("named") {
 			x.Name = "named"
 		}

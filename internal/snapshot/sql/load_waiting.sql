@@ -1,6 +1,6 @@
 SELECT app, user_name, 0,
     position, push_id, trace_id, span, digest, accepted, family, command, device, name,
-    label, collapse_key, body, due, ttl
+    label, collapse_key, body, first_wins, due, ttl
 FROM waiting_pushes
 WHERE partition = $1
 ORDER BY app, user_name, position
