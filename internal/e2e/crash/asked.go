@@ -52,7 +52,7 @@ func (a *audit) traces() map[said][]ledger.Place {
 func (a *audit) accepted() {
 	first := make(map[string]int)
 	for _, at := range a.ledger.Order {
-		if x := a.ledger.Pushes[at]; len(x.Whole) == 0 || x.Whole[0].Reason != schemas.Reason_REASON_DUPLICATE {
+		if x := a.ledger.Pushes[at]; !repeats(x) {
 			first[x.Name]++
 			if first[x.Name] > 1 {
 				a.wrong("pushed twice", at, "", "%s is in the log a second time and was not withdrawn as a duplicate", x.Name)

@@ -26,6 +26,7 @@ func (r *run) leave(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("wait for %s to connect and leave: %w", p.name(), err)
 		}
+		p.early = true
 	}
 	return nil
 }

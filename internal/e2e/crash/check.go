@@ -72,7 +72,7 @@ func (a *audit) outcomes(at ledger.Place, x *ledger.Push) {
 		a.wrong("outcomes as a whole", at, "", "has %d: %v", len(x.Whole), x.Whole)
 		return
 	}
-	if end := x.Whole[0]; x.TTL > 60_000 && !mayEnd(end) {
+	if end := x.Whole[0]; x.TTL > long && !mayEnd(end) {
 		a.wrong("ended early", at, "", "could have lived for long and ended as %s, %s", end.Class.Word(), end.Reason.Word())
 	}
 	for name, ends := range x.Devices {
@@ -109,10 +109,44 @@ func (a *audit) phone(p *phone) {
 		}
 	}
 	for _, at := range a.ledger.Order {
-		if x := a.ledger.Pushes[at]; at.User == p.User && ledger.Delivered(x.Devices[p.Device.Device]) && !handed[at.Position] {
+		if at.User == p.User && ledger.Delivered(a.ledger.Pushes[at].Devices[p.Device.Device]) && !handed[at.Position] {
 			a.wrong("delivered and not handed", at, p.Device.Device, "counts as delivered and was never handed over")
 		}
 	}
+	for _, at := range p.unpaid(a.ledger) {
+		a.wrong("owed to a device", at, p.Device.Device, "could have lived for long and has ended for this device as %v, want delivered or unconfirmed",
+			a.ledger.Pushes[at].Devices[p.Device.Device])
+	}
+}
+
+// unpaid are the pushes that must have ended for the phone as delivered or
+// unconfirmed, and have not: each of its user, whichever device was the first,
+// that could live for long, came when the phone was known, and is no repeat.
+func (p *phone) unpaid(l *ledger.Ledger) (all []ledger.Place) {
+	if !p.early {
+		return nil
+	}
+	for _, at := range l.Order {
+		if at.User != p.User {
+			continue
+		}
+		x := l.Pushes[at]
+		if x.TTL <= long || x.Device != "" && x.Device != p.Device.Device || repeats(x) {
+			continue
+		}
+		if ends := x.Devices[p.Device.Device]; !ledger.Delivered(ends) && !ledger.Unconfirmed(ends) {
+			all = append(all, at)
+		}
+	}
+	return all
+}
+
+// long is a ttl, in milliseconds, that no run outlasts.
+const long = 10 * 60_000
+
+// repeats says that a push came before under the same name.
+func repeats(x *ledger.Push) bool {
+	return len(x.Whole) > 0 && x.Whole[0].Reason == schemas.Reason_REASON_DUPLICATE
 }
 
 // wholes: delivered ≤ handed over ≤ delivered + unconfirmed, push by push.

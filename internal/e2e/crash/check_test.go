@@ -19,6 +19,7 @@ type theirs struct {
 	push   *ledger.Push
 	office push
 	phone  *phone
+	others []*phone
 }
 
 var (
@@ -35,7 +36,7 @@ func wentWell(t *testing.T) *theirs {
 			request: request{User: "anna", Family: 7, JSON: json.RawMessage("1"), TTL: 3600, Label: "order", Name: "office-1"},
 			tries:   []try{{call: 1, made: time.Unix(1, 0), answered: time.Unix(2, 0), status: statusAccepted, trace: schemas.ID{1}}},
 		},
-		phone: &phone{Device: ledger.Device{User: "anna", Device: "phone"}, handled: make(map[int]uint64)},
+		phone: &phone{early: true, Device: ledger.Device{User: "anna", Device: "phone"}, handled: make(map[int]uint64)},
 	}
 	x.push = x.add(7)
 	x.hand(t, 7)
@@ -63,6 +64,13 @@ func (x *theirs) forget(position uint64) {
 	x.ledger.Order = slices.DeleteFunc(x.ledger.Order, func(other ledger.Place) bool { return other == at })
 }
 
+// elsewhere lets the user's other device have the push, and the phone nothing.
+func (x *theirs) elsewhere() {
+	tablet := &phone{Device: ledger.Device{User: "anna", Device: "tablet"}, notes: x.phone.notes}
+	x.phone.notes, x.others = nil, append(x.others, tablet)
+	x.push.Devices = map[string][]ledger.Ending{"tablet": {acked}}
+}
+
 func TestAudit(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(*theirs)
@@ -80,29 +88,36 @@ func TestAudit(t *testing.T) {
 		"one try, two records":   {func(x *theirs) { p := x.add(9); p.Trace, p.Whole[0], p.Devices = schemas.ID{1}, duplicate, nil }, []string{"logged twice"}},
 		"not accepted":           {func(x *theirs) { x.office.tries[0].status = "" }, nil},
 		"refused, and there":     {func(x *theirs) { x.office.tries[0].status = statusBusy }, []string{"refused and logged"}},
-		"pushed twice":           {func(x *theirs) { x.add(9).Devices = nil }, []string{"pushed twice", "delivered and not handed"}},
+		"pushed twice":           {func(x *theirs) { x.add(9).Devices = nil }, []string{"pushed twice", "owed to a device", "delivered and not handed"}},
 		"a repeat was withdrawn": {func(x *theirs) { p := x.add(9); p.Whole[0], p.Devices = duplicate, nil }, nil},
 		"handed, never pushed":   {func(x *theirs) { x.add(9); x.phone.handled = make(map[int]uint64); x.hand(t, 9); x.forget(9) }, []string{"handed and not pushed"}},
-		"handed, then lost":      {func(x *theirs) { x.push.Devices["phone"] = nil }, []string{"handed and not delivered"}},
-		"delivered, not handed":  {func(x *theirs) { x.phone.notes = nil }, []string{"delivered and not handed", "delivered and not handed"}},
-		"a repeat was handed":    {func(x *theirs) { x.add(9).Whole[0] = duplicate; x.hand(t, 9) }, []string{"seen twice", "handed and not delivered"}},
-		"out of order":           {func(x *theirs) { x.add(5).Whole[0] = duplicate; x.phone.handled = make(map[int]uint64); x.hand(t, 5) }, []string{"out of order", "handed and not delivered"}},
-		"nobody's name":          {func(x *theirs) { x.push.Name = "" }, []string{"pushed by nobody", "accepted and lost"}},
-		"another user's":         {func(x *theirs) { x.office.User = "bob" }, []string{"pushed as another", "accepted and lost"}},
-		"another app":            {func(x *theirs) { x.push.App = "post" }, []string{"pushed as another"}},
-		"another ttl":            {func(x *theirs) { x.push.TTL++ }, []string{"pushed as another"}},
-		"another label":          {func(x *theirs) { x.push.Label = "" }, []string{"pushed as another"}},
-		"another command":        {func(x *theirs) { x.push.Command = 2 }, []string{"pushed as another", "handed as another"}},
-		"another body":           {func(x *theirs) { x.push.Body = "1 " }, []string{"pushed as another", "handed as another"}},
-		"another push id":        {func(x *theirs) { x.push.ID[0]++ }, []string{"pushed as another", "handed as another"}},
-		"for another device":     {func(x *theirs) { x.push.Device = "tablet" }, []string{"pushed as another", "handed as another"}},
-		"another span":           {func(x *theirs) { x.push.Span[0] = 1 }, []string{"pushed as another"}},
-		"another trace on top":   {func(x *theirs) { x.phone.notes[0].Trace[0]++ }, []string{"handed as another"}},
+		"handed, then lost":      {func(x *theirs) { x.push.Devices["phone"] = nil }, []string{"handed and not delivered", "owed to a device"}},
+		"another device alone":   {func(x *theirs) { x.elsewhere() }, []string{"owed to a device"}},
+		"lost for this device":   {func(x *theirs) { x.elsewhere(); x.push.Devices["phone"] = []ledger.Ending{expired} }, []string{"owed to a device"}},
+		"it came after the push": {func(x *theirs) { x.elsewhere(); x.phone.early = false }, nil},
+		"unconfirmed here": {func(x *theirs) {
+			x.push.Devices["phone"][0] = poisoned
+			x.push.Devices["tablet"] = []ledger.Ending{acked}
+		}, nil},
+		"delivered, not handed": {func(x *theirs) { x.phone.notes = nil }, []string{"delivered and not handed", "delivered and not handed"}},
+		"a repeat was handed":   {func(x *theirs) { x.add(9).Whole[0] = duplicate; x.hand(t, 9) }, []string{"seen twice", "handed and not delivered"}},
+		"out of order":          {func(x *theirs) { x.add(5).Whole[0] = duplicate; x.phone.handled = make(map[int]uint64); x.hand(t, 5) }, []string{"out of order", "handed and not delivered"}},
+		"nobody's name":         {func(x *theirs) { x.push.Name = "" }, []string{"pushed by nobody", "accepted and lost"}},
+		"another user's":        {func(x *theirs) { x.office.User = "bob" }, []string{"pushed as another", "accepted and lost"}},
+		"another app":           {func(x *theirs) { x.push.App = "post" }, []string{"pushed as another"}},
+		"another ttl":           {func(x *theirs) { x.push.TTL++ }, []string{"pushed as another"}},
+		"another label":         {func(x *theirs) { x.push.Label = "" }, []string{"pushed as another"}},
+		"another command":       {func(x *theirs) { x.push.Command = 2 }, []string{"pushed as another", "handed as another"}},
+		"another body":          {func(x *theirs) { x.push.Body = "1 " }, []string{"pushed as another", "handed as another"}},
+		"another push id":       {func(x *theirs) { x.push.ID[0]++ }, []string{"pushed as another", "handed as another"}},
+		"for another device":    {func(x *theirs) { x.push.Device = "tablet" }, []string{"pushed as another", "handed as another"}},
+		"another span":          {func(x *theirs) { x.push.Span[0] = 1 }, []string{"pushed as another"}},
+		"another trace on top":  {func(x *theirs) { x.phone.notes[0].Trace[0]++ }, []string{"handed as another"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			x := wentWell(t)
 			c.spoil(x)
-			a := &audit{app: "freight", ledger: x.ledger, pushes: []push{x.office}, phones: []*phone{x.phone}}
+			a := &audit{app: "freight", ledger: x.ledger, pushes: []push{x.office}, phones: append(x.others, x.phone)}
 			var got []string
 			for _, v := range a.check() {
 				got = append(got, v.what)

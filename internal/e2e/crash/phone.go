@@ -20,6 +20,7 @@ type phone struct {
 	ledger.Device
 	config client.Config
 	stop   func() error // ends Run and returns its error; of one goroutine at a time
+	early  bool         // it connected before the first push: every push of its user is for it
 
 	mu       sync.Mutex
 	notes    []note

@@ -112,6 +112,7 @@ func (r *run) begin(ctx context.Context) error {
 		if err := p.Await(ctx, func() bool { return p.Homes() > 0 }); err != nil {
 			return fmt.Errorf("wait for %s to connect: %w", p.name(), err)
 		}
+		p.early = true
 	}
 	r.cfg.Say("everything runs and %d phones have connected after %.1f s", len(r.phones), time.Since(start).Seconds())
 	return nil

@@ -51,8 +51,8 @@ func (r *run) awaitEnd(ctx context.Context, left int) error {
 	return err
 }
 
-// awaitDevices waits for an outcome of all that was handed over, for each
-// device: those that follow the outcome of the push as a whole.
+// awaitDevices waits for an outcome of all that was handed over or is owed, for
+// each device: those that follow the outcome of the push as a whole.
 func (r *run) awaitDevices(ctx context.Context) error {
 	for _, p := range r.phones {
 		err := r.books.AwaitLedger(ctx, func(l *ledger.Ledger) bool {
@@ -61,10 +61,10 @@ func (r *run) awaitDevices(ctx context.Context) error {
 					return false
 				}
 			}
-			return true
+			return len(p.unpaid(l)) == 0
 		})
 		if err != nil {
-			return fmt.Errorf("all that %s was handed: %w", p.name(), err)
+			return fmt.Errorf("all that is for %s: %w", p.name(), err)
 		}
 	}
 	return nil
