@@ -3,10 +3,12 @@ package e2e
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"testing"
 
 	"waybill/client"
 	"waybill/internal/control"
+	"waybill/internal/e2e/ledger"
 	"waybill/schemas"
 )
 
@@ -23,13 +25,13 @@ func TestDevicePolicies(t *testing.T) {
 	first, second := login("first", "android"), login("second", "android")
 	w.pushesTo("many", first, second)
 
-	w.setPolicy(schemas.DevicePolicy_DEVICE_POLICY_ONE_PER_USER)
+	w.setPolicy(&schemas.AppPolicy{Devices: schemas.DevicePolicy_DEVICE_POLICY_ONE_PER_USER})
 	first.awaitKick(t)
 	third := login("third", "android")
 	second.awaitKick(t)
 	w.pushesTo("one_per_user", third)
 
-	w.setPolicy(schemas.DevicePolicy_DEVICE_POLICY_ONE_PER_PLATFORM)
+	w.setPolicy(&schemas.AppPolicy{Devices: schemas.DevicePolicy_DEVICE_POLICY_ONE_PER_PLATFORM})
 	tablet := login("tablet", "ios")
 	w.pushesTo("one_per_platform", third, tablet)
 	fourth := login("fourth", "android")
@@ -43,8 +45,37 @@ func TestDevicePolicies(t *testing.T) {
 	}
 }
 
+// A phone that is away for longer than its app lets a session live is told so
+// when it comes back, logs in, and has what its user was owed.
+func TestSessionExpires(t *testing.T) {
+	t.Parallel()
+	w := start(t, config(t))
+	store := &client.MemoryStore{}
+	keep := func(c *client.Config) { c.Store = store }
+	p := w.phone("driver-1", "phone", keep)
+	w.awaitConnected(p)
+	w.pushesTo("before", p)
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	w.setPolicy(&schemas.AppPolicy{SessionExpiry: 1})
+	w.push(request{User: "driver-1", JSON: "meanwhile"})
+	w.books.await(t, "the end of the session", func(l *ledger.Ledger) bool {
+		return l.Kinds[schemas.Kind_KIND_SESSION_ENDED] == 1
+	})
+
+	again := w.phone("driver-1", "phone", keep)
+	if got := again.awaitPushes(t, 1); string(got[0].Body) != `"meanwhile"` {
+		t.Errorf("got %s first, want what came meanwhile", got[0].Body)
+	}
+	expired := schemas.Reason_REASON_SESSION_EXPIRED.Word()
+	if ends := again.Ends(); len(ends) != 1 || !strings.Contains(ends[0].Error(), expired) {
+		t.Errorf("connections ended by %v, want one by %s", ends, expired)
+	}
+}
+
 // setPolicy is `waybill migrate --apps FILE` with another policy.
-func (w *world) setPolicy(devices schemas.DevicePolicy) {
+func (w *world) setPolicy(policy *schemas.AppPolicy) {
 	w.t.Helper()
 	file, err := w.App.File()
 	if err != nil {
@@ -54,7 +85,7 @@ func (w *world) setPolicy(devices schemas.DevicePolicy) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	apps[0].Policy = &schemas.AppPolicy{Devices: devices}
+	apps[0].Policy = policy
 	ctx, cancel := bounded(w.t)
 	defer cancel()
 	changed, err := control.Apply(ctx, w.log, control.Change{Apps: apps, Partitions: 4, Replication: -1})
