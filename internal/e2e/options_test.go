@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"waybill/internal/app"
 	"waybill/internal/e2e/ledger"
+	"waybill/internal/eventlog"
 	"waybill/schemas"
 )
 
@@ -61,19 +63,30 @@ func (w *world) awaitEnd(id schemas.ID, reason schemas.Reason) {
 	})
 }
 
-// switchOff ends the phone, and waits until the log has it.
+// switchOff ends the phone, and waits until the log has it. Phones of other
+// cases come and go meanwhile.
 func (w *world) switchOff(p *phone) {
 	w.t.Helper()
-	var before int
-	w.books.Look(func(l *ledger.Ledger) { before = l.Kinds[schemas.Kind_KIND_DISCONNECTED] })
 	if err := p.stop(); err != nil {
 		w.t.Error(err)
 	}
-	w.books.await(w.t, p.name()+" to be away", func(l *ledger.Ledger) bool { return l.Kinds[schemas.Kind_KIND_DISCONNECTED] > before })
+	poll(w.t, p.name()+" to be away", func() error {
+		var newest schemas.Kind
+		err := ledger.Visit(w.t.Context(), w.log, eventlog.EventsTopic, func(_ int32, r *eventlog.Entry) {
+			e := r.Event
+			if e.User == p.user && e.Device == p.device && (e.Kind == schemas.Kind_KIND_CONNECTED || e.Kind == schemas.Kind_KIND_DISCONNECTED) {
+				newest = e.Kind
+			}
+		})
+		if err == nil && newest != schemas.Kind_KIND_DISCONNECTED {
+			err = fmt.Errorf("its newest is %s", newest.Word())
+		}
+		return err
+	})
 }
 
-// expect waits for the pushes of the phone, and that it has no others.
-func (p *phone) expect(t testing.TB, texts ...string) {
+// expectTexts waits for the pushes of the phone, in that order.
+func (p *phone) expectTexts(t testing.TB, texts ...string) {
 	t.Helper()
 	var got []string
 	for _, push := range p.awaitPushes(t, len(texts)) {
@@ -119,7 +132,7 @@ func collapsedWhileAway(t *testing.T, w *world) {
 	w.pushTo(p.user, "order", optioned{}, http.StatusAccepted)
 	w.pushTo(p.user, "price 2", price, http.StatusAccepted)
 	w.awaitEnd(old, schemas.Reason_REASON_COLLAPSED)
-	w.phone(p.user, p.device).expect(t, "order", "price 2")
+	w.phone(p.user, p.device).expectTexts(t, "order", "price 2")
 }
 
 func deliveredAtItsTime(t *testing.T, w *world) {
@@ -131,8 +144,8 @@ func deliveredAtItsTime(t *testing.T, w *world) {
 	w.pushTo(p.user, "at its time", optioned{request: request{TTL: seconds(1)}, DeliverAt: due.Format(time.RFC3339Nano)}, http.StatusAccepted)
 	w.pushTo(p.user, "too", optioned{DeliverAt: float64(due.UnixMilli()) / 1000}, http.StatusAccepted)
 	w.pushTo(p.user, "at once", optioned{DeliverAt: 1.5e9}, http.StatusAccepted)
-	p.expect(t, "at once")
-	p.expect(t, "at once", "at its time", "too")
+	p.expectTexts(t, "at once")
+	p.expectTexts(t, "at once", "at its time", "too")
 	if early := time.Until(due); early > 0 {
 		t.Errorf("the push came %v early", early)
 	}
@@ -161,7 +174,7 @@ func canceledWhileWaiting(t *testing.T, w *world) {
 	w.cancel(p.user, "o-1")
 	w.awaitEnd(away, schemas.Reason_REASON_CANCELED)
 	w.pushTo(p.user, "kept", optioned{}, http.StatusAccepted)
-	w.phone(p.user, p.device).expect(t, "kept")
+	w.phone(p.user, p.device).expectTexts(t, "kept")
 }
 
 func canceledBeforeSeen(t *testing.T, w *world) {
@@ -176,7 +189,7 @@ func canceledBeforeSeen(t *testing.T, w *world) {
 	w.pushTo(p.user, "canceled", named, http.StatusAccepted)       // a duplicate
 	w.pushTo(p.user, "something else", named, http.StatusAccepted) // the id was used
 	w.pushTo(p.user, "kept", optioned{}, http.StatusAccepted)
-	p.expect(t, "kept")
+	p.expectTexts(t, "kept")
 	w.books.await(t, "the repetitions to end", func(l *ledger.Ledger) bool {
 		var ends []schemas.Reason
 		for _, at := range l.Places() {
@@ -192,7 +205,7 @@ func canceledTooLate(t *testing.T, w *world) {
 	p := w.phone("late", "phone")
 	w.awaitConnected(p)
 	id := w.pushTo(p.user, "delivered", optioned{}, http.StatusAccepted)
-	p.expect(t, "delivered")
+	p.expectTexts(t, "delivered")
 	w.cancel(p.user, id.String())
 	w.awaitEnd(id, schemas.Reason_REASON_ACKED)
 }
@@ -206,13 +219,16 @@ func firstDeviceWins(t *testing.T, w *world) {
 	w.awaitConnected(p)
 	id := w.pushTo(p.user, "for the first", optioned{FirstDeviceWins: true}, http.StatusAccepted)
 	w.pushTo(p.user, "for both", optioned{}, http.StatusAccepted)
-	p.expect(t, "for the first", "for both")
+	p.expectTexts(t, "for the first", "for both")
 	w.books.await(t, "the tablet to be spared", func(l *ledger.Ledger) bool {
 		_, x := l.ByID(id)
+		if x == nil {
+			return false
+		}
 		ends := x.Devices[tablet.device]
 		return len(ends) == 1 && ends[0].Reason == schemas.Reason_REASON_DELIVERED_ELSEWHERE && ledger.Delivered(x.Whole)
 	})
-	w.phone(tablet.user, tablet.device).expect(t, "for both")
+	w.phone(tablet.user, tablet.device).expectTexts(t, "for both")
 }
 
 // firstDeviceWinsOfTwo: where both are connected, both have been sent it.
@@ -220,11 +236,11 @@ func firstDeviceWinsOfTwo(t *testing.T, w *world) {
 	phone, tablet := w.phone("both here", "phone"), w.phone("both here", "tablet")
 	w.awaitConnected(phone, tablet)
 	id := w.pushTo(phone.user, "for the first", optioned{FirstDeviceWins: true}, http.StatusAccepted)
-	phone.expect(t, "for the first")
-	tablet.expect(t, "for the first")
+	phone.expectTexts(t, "for the first")
+	tablet.expectTexts(t, "for the first")
 	w.books.await(t, "two deliveries", func(l *ledger.Ledger) bool {
 		_, x := l.ByID(id)
-		return ledger.Delivered(x.Devices["phone"]) && ledger.Delivered(x.Devices["tablet"]) && len(x.Whole) == 1
+		return x != nil && ledger.Delivered(x.Devices["phone"]) && ledger.Delivered(x.Devices["tablet"]) && len(x.Whole) == 1
 	})
 }
 
@@ -232,8 +248,9 @@ func dryRun(t *testing.T, w *world) {
 	p := w.phone("dry", "phone")
 	w.awaitConnected(p)
 	id := w.pushTo(p.user, "dry", optioned{DryRun: true}, http.StatusOK)
-	w.pushTo(p.user, "wet", optioned{}, http.StatusAccepted)
-	p.expect(t, "wet")
+	wet := w.pushTo(p.user, "wet", optioned{}, http.StatusAccepted)
+	p.expectTexts(t, "wet")
+	w.awaitEnd(wet, schemas.Reason_REASON_ACKED)
 	w.books.Look(func(l *ledger.Ledger) {
 		if _, x := l.ByID(id); x != nil {
 			t.Error("the log has a push of a dry run")
