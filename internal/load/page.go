@@ -118,7 +118,7 @@ func (b *Book) writeRates(w *strings.Builder) {
 	w.WriteString("\nLatency is counted from the call to the device: in an open loop from the time at which the call was meant to be made, for uplinks until\n" +
 		"the gate's acknowledgement, in a storm from the moment in which the devices begin to come back. *Drained* is the time from the last call\n" +
 		"until the last device had its push; *traced*, until the funnel had every outcome. *Hop found*: a probe pushes every two seconds during the run\n" +
-		"and asks the console for its way; counted is, for each hop, from its own time to the answer that had it first.\n\n" +
+		"and asks the console for its way; counted is, for each hop, from its own time to the answer that had it first, over the hops (\"of\") of all runs together.\n\n" +
 		"*Generator late* is in the latencies and is not Waybill's: p99 of a call after its time (open loops), or else the p99 of what a frame waited\n" +
 		"while the generator served other devices, at most. *Waited* is the share of the time in which the devices' thread wanted a core and had\n" +
 		"none. *Others' CPU* is the share of the machine that neither Waybill nor the generator used: what it is above a few percent, the figures\n" +
@@ -135,7 +135,7 @@ func (e *Entry) rateRow(w *strings.Builder) {
 		traced = fmt.Sprintf("%.2f", m.Traced)
 	}
 	if m.Visible != nil {
-		found = fmt.Sprintf("%.0f / %.0f", m.Visible.P50, m.Visible.P99)
+		found = fmt.Sprintf("%.0f / %.0f of %d", m.Visible.P50, m.Visible.P99, m.Probes)
 	}
 	var repeats int64
 	for _, run := range e.Runs {

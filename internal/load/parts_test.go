@@ -138,11 +138,14 @@ func TestWindow(t *testing.T) {
 
 func TestMedian(t *testing.T) {
 	runs := []Run{
-		{Rate: 10, Latency: Latency{P50: 3}, CPU: map[string]float64{"dev": 1}},
-		{Rate: 30, Latency: Latency{P50: 1}, CPU: map[string]float64{"dev": 5}},
+		{Rate: 10, Latency: Latency{P50: 3}, CPU: map[string]float64{"dev": 1}, Delays: []float64{900, 700}},
+		{Rate: 30, Latency: Latency{P50: 1}, CPU: map[string]float64{"dev": 5}, Delays: []float64{800}},
 		{Rate: 20, Latency: Latency{P50: 2}, CPU: map[string]float64{"dev": 2}},
 	}
-	want := Run{Rate: 20, Latency: Latency{P50: 2}, CPU: map[string]float64{"dev": 2}}
+	want := Run{
+		Rate: 20, Latency: Latency{P50: 2}, CPU: map[string]float64{"dev": 2},
+		Visible: &Latency{P50: 800, P99: 900, P999: 900, Max: 900}, Probes: 3, // of all runs
+	}
 	if diff := cmp.Diff(want, median(runs)); diff != "" {
 		t.Error(diff)
 	}

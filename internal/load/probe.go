@@ -82,7 +82,7 @@ func (p *prober) wait(run *Run) error {
 	p.looks.Wait()
 	p.stop()
 	p.s.hopDelay = p.expect
-	run.Visible, run.Probes = latencyOf(p.delays), len(p.delays)
+	run.Visible, run.Probes, run.Delays = latencyOf(p.delays), len(p.delays), p.delays
 	return p.err
 }
 

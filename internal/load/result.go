@@ -27,12 +27,13 @@ type Run struct {
 	CPU      map[string]float64 `json:"cpu_seconds_per_10k"` // by process
 	// CPUSeconds is what each process used in the measured part.
 	CPUSeconds map[string]float64 `json:"cpu_seconds,omitempty"`
-	Own        Own                `json:"generator"`         // what the generator added
-	Others     float64            `json:"others"`            // share of the machine that somebody else used
-	Drain      float64            `json:"drain_seconds"`     // until all had arrived
-	Traced     float64            `json:"traced_seconds"`    // until the funnel had every outcome
-	Visible    *Latency           `json:"visible,omitempty"` // from a hop's happening until a lookup found it
-	Probes     int                `json:"probes,omitempty"`  // hops that Visible is of
+	Own        Own                `json:"generator"`               // what the generator added
+	Others     float64            `json:"others"`                  // share of the machine that somebody else used
+	Drain      float64            `json:"drain_seconds"`           // until all had arrived
+	Traced     float64            `json:"traced_seconds"`          // until the funnel had every outcome
+	Visible    *Latency           `json:"visible,omitempty"`       // from a hop's happening until a lookup found it
+	Probes     int                `json:"probes,omitempty"`        // hops that Visible is of
+	Delays     []float64          `json:"hop_delays_ms,omitempty"` // those, one by one
 	Accepted   uint64             `json:"accepted"`
 	Refused    uint64             `json:"refused"`
 	Unknown    uint64             `json:"unknown"`
@@ -91,7 +92,7 @@ func median(runs []Run) (m Run) {
 		ReadP99: of(func(r *Run) float64 { return r.Own.ReadP99 }),
 		Waited:  of(func(r *Run) float64 { return r.Own.Waited }),
 	}
-	m.Visible = medianVisible(runs)
+	m.Visible, m.Probes = visibleOf(runs)
 	m.Others = of(func(r *Run) float64 { return r.Others })
 	m.Drain = of(func(r *Run) float64 { return r.Drain })
 	m.Traced = of(func(r *Run) float64 { return r.Traced })
@@ -102,18 +103,14 @@ func median(runs []Run) (m Run) {
 	return m
 }
 
-// medianVisible of the runs that probed; nil if none did.
-func medianVisible(runs []Run) *Latency {
-	var p50, p99, p999, most []float64
+// visibleOf all runs together: one run alone probes too seldom to have a p99.
+// nil if none has probed.
+func visibleOf(runs []Run) (*Latency, int) {
+	var all []float64
 	for _, r := range runs {
-		if v := r.Visible; v != nil {
-			p50, p99, p999, most = append(p50, v.P50), append(p99, v.P99), append(p999, v.P999), append(most, v.Max)
-		}
+		all = append(all, r.Delays...)
 	}
-	if len(p50) == 0 {
-		return nil
-	}
-	return &Latency{P50: middle(p50), P99: middle(p99), P999: middle(p999), Max: middle(most)}
+	return latencyOf(all), len(all)
 }
 
 func middle(v []float64) float64 {
