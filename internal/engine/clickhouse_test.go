@@ -224,8 +224,12 @@ func TestClickHouseCutsQueries(t *testing.T) {
 	cut := make(chan error, 1)
 	go func() { cut <- conn.Exec(t.Context(), long) }()
 	const running = "SELECT count() FROM system.processes WHERE query LIKE '%1000000000000%' AND query NOT LIKE '%processes%'"
-	for n := uint64(0); n == 0; {
-		n = count(t, conn, running)
+	for count(t, conn, running) == 0 {
+		select {
+		case err := <-cut:
+			t.Fatalf("the long query ended at once: %v", err)
+		default:
+		}
 	}
 	closed(t, c)
 	if c.child.err != nil || !strings.Contains(c.child.tail.lastWords(), "queries cut while draining") {

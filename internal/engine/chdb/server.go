@@ -123,18 +123,37 @@ var ErrRunning = errors.New("a query is still running")
 // Close stops listening and closes the data directory. Queries that run get
 // until ctx is done; after that the error is ErrRunning, the directory is left
 // open, and only the end of the process closes it: as a kill does, which loses
-// nothing that was answered.
+// nothing that was answered. A caller who is still sending a query by then is
+// cut off, which is no error.
 func (s *Server) Close(ctx context.Context) error {
 	stopped := s.http.Shutdown(ctx)
+	if stopped != nil && ctx.Err() != nil {
+		stopped = nil
+		_ = s.http.Close() // of sockets that are given up
+	}
 	for range s.cfg.Connections {
-		select {
-		case ses := <-s.free:
-			ses.conn.Close()
-		case <-ctx.Done():
-			return fmt.Errorf("close clickhouse: %w", errors.Join(ErrRunning, stopped))
+		if !s.closeOne(ctx) {
+			return fmt.Errorf("close clickhouse: %w", ErrRunning)
 		}
 	}
 	return stopped
+}
+
+// closeOne waits for a connection that runs nothing, until ctx is done.
+func (s *Server) closeOne(ctx context.Context) bool {
+	select {
+	case ses := <-s.free: // one that is free is taken whatever the time
+		ses.conn.Close()
+		return true
+	default:
+	}
+	select {
+	case ses := <-s.free:
+		ses.conn.Close()
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // guarded lets only callers in that know the password. A web page that a
