@@ -63,6 +63,10 @@ func gateOf(t testing.TB, broker string) {
 	w.facts = &logFacts{w.appender()}
 	g := w.start(2)
 	fmt.Println(g.Addr())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(1) // the test has gone
+	}()
 	fmt.Println(<-g.err)
 }
 

@@ -73,9 +73,7 @@ func (p *places) run(ctx context.Context) {
 			v, _ := p.apps.Load(app)
 			at := v.(*place)
 			err := p.ask(ctx, app)
-			if err != nil && ctx.Err() == nil {
-				at.say(p.log, app, err)
-			}
+			at.say(ctx, p.log, app, err)
 			at.ready.Store(err == nil)
 			at.asking.Store(false)
 		case <-ctx.Done():
@@ -85,9 +83,16 @@ func (p *places) run(ctx context.Context) {
 }
 
 // say tells the operator of an app whose devices can send nothing up, once in a
-// while: a topic that is missing is made by nobody else.
-func (at *place) say(log *slog.Logger, app string, err error) {
-	if now := time.Now(); now.Sub(at.said) >= sayEvery {
+// while, since a topic that is missing is made by nobody else; and when that is
+// over.
+func (at *place) say(ctx context.Context, log *slog.Logger, app string, err error) {
+	if err == nil {
+		if !at.said.IsZero() {
+			log.Info("uplinks of an app are taken", "app", app)
+		}
+		return
+	}
+	if now := time.Now(); ctx.Err() == nil && now.Sub(at.said) >= sayEvery {
 		at.said = now
 		log.Warn("uplinks of an app are refused", "app", app, "err", err)
 	}
