@@ -16,7 +16,8 @@ import (
 // Fetch tunes how a reader asks for records. Zero values take the defaults.
 type Fetch struct {
 	// MinBytes is how much the broker collects before it answers (default 1): a
-	// projector that flushes by time takes MiBs and saves CPU on both sides.
+	// projector that flushes by time takes more, and saves CPU on both sides. What
+	// comes at once is worked through at once, too.
 	MinBytes int32
 	// MaxWait is how long it waits for them (default 250 ms). A partition that
 	// is started or resumed while a fetch waits is fetched after it.

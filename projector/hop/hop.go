@@ -30,7 +30,7 @@ type Config struct {
 	// 100,000; a push has one if it ends soon, else six). About twice as many are
 	// held, a few hundred bytes each, and what was read of the log for them.
 	MaxRows int
-	// Fetch tunes the reading. Default: the broker collects 2 MiB, 150 ms at most.
+	// Fetch tunes the reading. Default: the broker collects 128 KiB, 150 ms at most.
 	Fetch eventlog.Fetch
 	// Logger gets a line for each change of state; nil discards them.
 	Logger *slog.Logger
@@ -46,8 +46,9 @@ const Group = "waybill-hop"
 
 // Found by measurement: under load flushes end by time, with tens of
 // thousands of rows, which costs the engine less than more and smaller ones.
-// They are read in pieces of about a millisecond's work, so that the pushes that
-// share the cores do not wait for it: 2 MiB at once were to be seen in their p99.
+// While the projector keeps up they are read in pieces of about a millisecond's
+// work, so that the pushes that share the cores do not wait for it: 2 MiB at once
+// were to be seen in their p99. A backlog comes in larger ones, which cost less.
 const (
 	defaultFlush   = 200 * time.Millisecond
 	defaultMaxRows = 100_000
