@@ -43,6 +43,9 @@ func Start(t testing.TB, cmd *exec.Cmd) *Process {
 	p := new(Process)
 	p.start(t, cmd)
 	t.Cleanup(func() {
+		if p.cmd.Process == nil {
+			return // it could not be started again, which has failed the test
+		}
 		_ = p.stdin.Close()
 		if !p.Ended() {
 			_ = p.Stop(drain) // so that its children have gone, too, and write no more files
