@@ -11,8 +11,9 @@ import (
 )
 
 // What a Go process says when it falls over its own code. A process that is
-// started again at once, or that goes on, may hide it from everything else.
-var lastCries = []string{"panic:", "fatal error:", "DATA RACE"}
+// started again at once, or that goes on, as after the panic of a handler that
+// net/http survives, may hide it from everything else.
+var lastCries = []string{"panic:", "panic serving", "fatal error:", "DATA RACE"}
 
 // searchLogs finds these in the logs of all processes.
 func searchLogs(dir string) []string {

@@ -13,7 +13,9 @@ func TestSearchLogs(t *testing.T) {
 		"level=INFO\npanic: runtime error\n\ngoroutine": "gate-1.log: line 2: panic: runtime error",
 		"fatal error: all goroutines are asleep":        "gate-1.log: line 1: fatal error: all goroutines are asleep",
 		"==================\nWARNING: DATA RACE\n":      "gate-1.log: line 2: WARNING: DATA RACE",
-		"err=\"http: panic: x\" DATA RACE\n":            "gate-1.log: line 1: err=\"http: panic: x\" DATA RACE",
+		"2026/11/25 20:00:00 http: panic serving 127.0.0.1:4711: runtime error: index out of range [3] with length 3\ngoroutine 9 [running]:\n": "gate-1.log: line 1: 2026/11/25 20:00:00 http: panic serving 127.0.0.1:4711: runtime error: index out of range [3] with length 3",
+		"level=WARN msg=\"http: panic serving 127.0.0.1:4711: boom\\ngoroutine 9\"\n":                                                           "gate-1.log: line 1: level=WARN msg=\"http: panic serving 127.0.0.1:4711: boom\\ngoroutine 9\"",
+		"err=\"http: panic: x\" DATA RACE\n": "gate-1.log: line 1: err=\"http: panic: x\" DATA RACE",
 	} {
 		dir := t.TempDir()
 		for name, text := range map[string]string{"gate-1.log": said, "gate-2.log": "all is well\n", "other": "panic: of nobody\n"} {

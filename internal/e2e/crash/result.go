@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -98,9 +97,6 @@ func (r *run) finish(ctx context.Context, err error) {
 	x.handed = len(handed)
 	for _, say := range x.Alone {
 		x.wrong("ended alone", "%s", say)
-	}
-	for _, say := range searchLogs(filepath.Join(r.cfg.Dir, "logs")) {
-		x.wrong("a process panicked", "%s", say)
 	}
 	if err != nil {
 		x.wrong("the run", "did not come to its end: %v", err)

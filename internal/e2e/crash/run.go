@@ -59,7 +59,11 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	r.own = slog.New(slog.NewTextHandler(f, nil))
 	err = r.whole(ctx)
 	r.finish(ctx, err)
-	return r.result, errors.Join(err, r.close(), f.Close(), checkLeftovers(cfg))
+	err = errors.Join(err, r.close(), f.Close(), checkLeftovers(cfg))
+	for _, say := range searchLogs(filepath.Join(cfg.Dir, "logs")) { // of all that they said, at their end too
+		r.result.wrong("a process panicked", "%s", say)
+	}
+	return r.result, err
 }
 
 // openLog is where this process writes: beside the logs of the others.
