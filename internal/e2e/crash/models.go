@@ -33,7 +33,7 @@ func (r *run) checkHistory(ctx context.Context) error {
 func (r *run) checkReplay(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	dsn := r.site.postgres.server.DSN()
+	dsn := r.site.dsn
 	if err := r.silence(ctx, dsn); err != nil {
 		return err
 	}

@@ -3,10 +3,13 @@ package crash
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"waybill/internal/cluster"
 )
 
 // sleeper is a process that does nothing until it is ended.
@@ -70,5 +73,17 @@ func TestEndWakes(t *testing.T) {
 	err := p.end(syscall.SIGTERM, time.Minute)
 	if err == nil || p.cmd.ProcessState.String() != "signal: terminated" {
 		t.Errorf("it ended as %v (%v), want by SIGTERM", p.cmd.ProcessState, err)
+	}
+}
+
+// TestReplaceWithoutPostgres: who is started while Postgres is down still knows
+// its address.
+func TestReplaceWithoutPostgres(t *testing.T) {
+	old := sleeper(t, "cat")
+	old.name = "gate-2"
+	const dsn = "postgres://somewhere"
+	s := &site{kafka: new(cluster.Cluster), postgres: new(postgres), dsn: dsn, stages: []*process{old}}
+	if next, _ := s.replace(old); !slices.Contains(next.command, dsn) {
+		t.Errorf("the replacement runs as %q, want it to have the address %s", next.command, dsn)
 	}
 }

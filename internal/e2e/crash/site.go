@@ -29,6 +29,7 @@ type site struct {
 
 	kafka    *cluster.Cluster
 	postgres *postgres
+	dsn      string   // of Postgres; stays when it is killed and comes back
 	engine   *process // ClickHouse
 
 	mu      sync.Mutex
@@ -72,6 +73,7 @@ func startSite(ctx context.Context, s *site) error {
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("start engines: %w", err)
 	}
+	s.dsn = s.postgres.server.DSN()
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}
@@ -109,7 +111,7 @@ func (s *site) at(offset int) string { return fmt.Sprintf("127.0.0.1:%d", s.port
 
 // engines are the addresses as every stage takes them.
 func (s *site) engines() []string {
-	return []string{"--kafka", strings.Join(s.kafka.Addrs(), ","), "--postgres", s.postgres.server.DSN(), "--clickhouse", s.clickhouse()}
+	return []string{"--kafka", strings.Join(s.kafka.Addrs(), ","), "--postgres", s.dsn, "--clickhouse", s.clickhouse()}
 }
 
 func (s *site) clickhouse() string {
