@@ -18,8 +18,9 @@ type Snapshot struct {
 	// 0 = nothing is stored.
 	Next int64
 
-	ids  idCount
-	wipe bool // the rows are from another log
+	table uint32 // of projection, as it was loaded: a rebuild puts another one there
+	ids   idCount
+	wipe  bool // the rows are from another log
 }
 
 // Cut is what one flush stores: the changes of the log from one offset up to
@@ -30,6 +31,7 @@ type Cut struct {
 	From, To  int64
 
 	// Of the projection's row.
+	table    uint32
 	term, at int64
 	sealed   bool
 	wipe     bool
@@ -62,7 +64,7 @@ type Cut struct {
 // cut cannot be stored in the end, the snapshot must be loaded anew.
 func (s *Snapshot) Cut(next int64) *Cut {
 	c := &Cut{
-		Topic: s.Topic, Partition: s.Partition, From: s.Next, To: next,
+		Topic: s.Topic, Partition: s.Partition, From: s.Next, To: next, table: s.table,
 		term: int64(s.State.Term), sealed: s.State.Sealed, at: s.Serials.Time(), serials: s.Serials.Encode(nil),
 		wipe: s.wipe,
 	}

@@ -33,8 +33,9 @@
 // The rows and the place in the log that they are as of are one transaction. A
 // flush moves `projection.next` from where its own changes begin; if it stands
 // elsewhere, somebody else has written and the flush is refused (ErrFenced): a
-// second writer, a replay or a writer from before a rebuild changes nothing. No
-// lock outlives a transaction.
+// second writer, a replay or a writer from before a rebuild changes nothing: it
+// presumes the identity of the table too, which a rebuild changes. No lock
+// outlives a transaction.
 //
 // # Authority, and what may be lost
 //

@@ -12,7 +12,7 @@ import (
 // ErrFenced refuses a flush whose beginning is not where the rows end: another
 // writer has moved on, or the tables were dropped. The state must be loaded
 // anew.
-var ErrFenced = errors.New("the projection stands elsewhere: another writer, or a replay")
+var ErrFenced = errors.New("the projection stands elsewhere: another writer, a replay, or a rebuild")
 
 // Flush writes the cut in the caller's transaction, which must be rolled back
 // after any error. The fence comes first and locks the partition's row of
@@ -45,7 +45,7 @@ func (c *Cut) queueFence(b *batch) {
 	args := []any{c.Topic, c.To, c.term, c.at, c.sealed, c.serials}
 	sql := sqlBegin
 	if c.From != 0 {
-		sql, args = sqlAdvance, append(args, c.From)
+		sql, args = sqlAdvance, append(args, c.From, c.table)
 	}
 	b.add(sql, args...).Exec(func(tag pgconn.CommandTag) error {
 		if tag.RowsAffected() != 1 {

@@ -86,6 +86,10 @@ func (l *loader) tables() error {
 func (l *loader) projection(s *Snapshot) (bool, error) {
 	var term, at int64
 	var serials []byte
+	// First, so that rows of a newer table never come under an older one's name.
+	if err := l.tx.QueryRow(l.ctx, sqlLoadTable).Scan(&s.table); err != nil {
+		return false, fmt.Errorf("load projection: %w", err)
+	}
 	err := l.tx.QueryRow(l.ctx, sqlLoadProjection, l.partition, s.Topic).Scan(&s.Next, &term, &at, &s.State.Sealed, &serials)
 	if errors.Is(err, pgx.ErrNoRows) {
 		s.ids.rewritten(0)

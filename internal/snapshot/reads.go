@@ -63,7 +63,15 @@ func Places(ctx context.Context, db DB) ([]Place, error) {
 	return all, nil
 }
 
-// read runs f in a transaction that sees one moment and writes nothing.
+// read runs f in a transaction that sees one moment and writes nothing. The lock
+// comes before the moment: who waits for a rebuild's swap sees what it put there,
+// as of its end and not as of the beginning of the wait. It hinders no writer.
 func read(ctx context.Context, db DB, f func(pgx.Tx) error) error {
-	return pgx.BeginTxFunc(ctx, db, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, f)
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	return pgx.BeginTxFunc(ctx, db, options, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, sqlReadLock); err != nil {
+			return fmt.Errorf("lock projection: %w", err)
+		}
+		return f(tx)
+	})
 }

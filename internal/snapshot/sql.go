@@ -69,6 +69,8 @@ var (
 	sqlLoadRoutes string
 	//go:embed sql/load_sessions.sql
 	sqlLoadSessions string
+	//go:embed sql/load_table.sql
+	sqlLoadTable string
 	//go:embed sql/load_tombs.sql
 	sqlLoadTombs string
 	//go:embed sql/load_waiting.sql
@@ -77,6 +79,9 @@ var (
 
 //go:embed sql/checksum.sql
 var sqlChecksum string
+
+//go:embed sql/read_lock.sql
+var sqlReadLock string
 
 //go:embed sql/read_places.sql
 var sqlReadPlaces string

@@ -1,0 +1,2 @@
+-- Which table projection is: it names no partition.
+SELECT 'projection'::regclass::oid
