@@ -28,4 +28,10 @@
 //   - Rows that contradict each other, or that Postgres refuses: an error each
 //     time, with growing pauses; the partition stands still until somebody
 //     looks. Other partitions go on.
+//
+// # Rebuild
+//
+// A Rebuild folds the log into fresh tables beside the live ones, compares, and
+// swaps them; docs/decisions/0014-rebuild-beside.md has the reasons. A projector
+// that runs meanwhile is refused at its next flush and loads what it finds.
 package session

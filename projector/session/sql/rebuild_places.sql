@@ -1,0 +1,3 @@
+SELECT partition, next, term
+FROM projection
+WHERE topic = $1
