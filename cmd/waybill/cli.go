@@ -30,6 +30,7 @@ type cli struct {
 	Engine    engineCmd    `cmd:"" help:"Run one embedded engine alone; it ends when its standard input closes." group:"Stages"`
 
 	Migrate migrateCmd `cmd:"" help:"Create and check topics, schemas and apps." group:"Tools"`
+	Rebuild rebuildCmd `cmd:"" help:"Rebuild Postgres' tables from the log beside the live ones, compare, and swap them." group:"Tools"`
 	Push    pushCmd    `cmd:"" help:"Push a message to a user." group:"Tools"`
 	Trace   traceCmd   `cmd:"" help:"Show the way of a message by its trace id or push id." group:"Tools"`
 	Funnel  funnelCmd  `cmd:"" help:"Show how many pushes reached each step, and how the rest ended." group:"Tools"`
