@@ -39,6 +39,7 @@ type audit struct {
 	found  []violation
 
 	linePairs, callPairs int // whose order was compared
+	shortDelivered       int // pushes with a short ttl that arrived
 }
 
 func (a *audit) wrong(what string, at ledger.Place, device, say string, args ...any) {
@@ -72,20 +73,45 @@ func (a *audit) outcomes(at ledger.Place, x *ledger.Push) {
 		a.wrong("outcomes as a whole", at, "", "has %d: %v", len(x.Whole), x.Whole)
 		return
 	}
-	if end := x.Whole[0]; x.TTL > long && !mayEnd(end) {
-		a.wrong("ended early", at, "", "could have lived for long and ended as %s, %s", end.Class.Word(), end.Reason.Word())
+	if x.TTL <= long && ledger.Delivered(x.Whole) {
+		a.shortDelivered++
 	}
+	a.ended(at, "", x.Whole[0])
 	for name, ends := range x.Devices {
 		if len(ends) > 1 {
 			a.wrong("outcomes for a device", at, name, "has %d: %v", len(ends), ends)
 		}
+		if x.TTL <= long {
+			a.ended(at, name, ends[0])
+		}
 	}
 }
 
-// mayEnd says how a push may end whose time has not come: it arrived, or came
-// before under the same name. None is poison: no application chokes here.
-func mayEnd(end ledger.Ending) bool {
-	return end.Class == schemas.Class_CLASS_DELIVERED || end.Reason == schemas.Reason_REASON_DUPLICATE
+// ended: a push whose time has not come ends because it arrived, or came before
+// under the same name; one whose time has come, by its ttl. None is poison: no
+// application chokes here.
+func (a *audit) ended(at ledger.Place, device string, end ledger.Ending) {
+	x := a.ledger.Pushes[at]
+	switch {
+	case end.Class == schemas.Class_CLASS_DELIVERED, end.Reason == schemas.Reason_REASON_DUPLICATE:
+	case x.TTL > long:
+		a.wrong("ended early", at, device, "could have lived for long and ended as %s, %s", end.Class.Word(), end.Reason.Word())
+	case !byTTL(end):
+		a.wrong("ended by no ttl", at, device, "had %d ms and ended as %s, %s", x.TTL, end.Class.Word(), end.Reason.Word())
+	case end.Time < x.Pushed+x.TTL*1000:
+		a.wrong("ended early", at, device, "had %d ms and ended after %d µs as %s, %s", x.TTL, end.Time-x.Pushed, end.Class.Word(), end.Reason.Word())
+	}
+}
+
+// byTTL says whether a push whose time has come may end so.
+func byTTL(end ledger.Ending) bool {
+	switch end.Class {
+	case schemas.Class_CLASS_LOST:
+		return end.Reason == schemas.Reason_REASON_EXPIRED || end.Reason == schemas.Reason_REASON_NEVER_CONNECTED
+	case schemas.Class_CLASS_UNCONFIRMED:
+		return end.Reason != schemas.Reason_REASON_POISON
+	}
+	return false
 }
 
 // phone: what was delivered was handed over, and what was handed over was

@@ -26,6 +26,10 @@ var (
 	acked     = ledger.Ending{Class: schemas.Class_CLASS_DELIVERED, Reason: schemas.Reason_REASON_ACKED, Attempt: 1}
 	expired   = ledger.Ending{Class: schemas.Class_CLASS_LOST, Reason: schemas.Reason_REASON_EXPIRED}
 	poisoned  = ledger.Ending{Class: schemas.Class_CLASS_UNCONFIRMED, Reason: schemas.Reason_REASON_POISON}
+	unacked   = ledger.Ending{Class: schemas.Class_CLASS_UNCONFIRMED, Reason: schemas.Reason_REASON_SENT_UNACKED}
+	nobody    = ledger.Ending{Class: schemas.Class_CLASS_LOST, Reason: schemas.Reason_REASON_NEVER_CONNECTED}
+	overflow  = ledger.Ending{Class: schemas.Class_CLASS_LOST, Reason: schemas.Reason_REASON_OVERFLOW}
+	canceled  = ledger.Ending{Class: schemas.Class_CLASS_WITHDRAWN, Reason: schemas.Reason_REASON_CANCELED}
 	duplicate = ledger.Ending{Class: schemas.Class_CLASS_WITHDRAWN, Reason: schemas.Reason_REASON_DUPLICATE}
 )
 
@@ -71,6 +75,14 @@ func (x *theirs) elsewhere() {
 	x.push.Devices = map[string][]ledger.Ending{"tablet": {acked}}
 }
 
+// short makes it a push with five seconds that nobody was handed, and that ended
+// then and so.
+func (x *theirs) short(end ledger.Ending, at int64) {
+	end.Time = at
+	x.push.TTL, x.office.TTL, x.phone.notes = 5000, 5, nil
+	x.push.Whole[0], x.push.Devices["phone"][0] = end, end
+}
+
 func TestAudit(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil func(*theirs)
@@ -82,6 +94,15 @@ func TestAudit(t *testing.T) {
 		"two for a device":       {func(x *theirs) { x.push.Devices["phone"] = []ledger.Ending{acked, acked} }, []string{"outcomes for a device"}},
 		"ended early":            {func(x *theirs) { x.push.Whole[0] = expired }, []string{"ended early", "handed and not delivered"}},
 		"nothing is poison":      {func(x *theirs) { x.push.Whole[0], x.push.Devices["phone"][0] = poisoned, poisoned }, []string{"ended early"}},
+		"short, in its time":     {func(x *theirs) { x.short(expired, 5_000_001) }, nil},
+		"short, unconfirmed":     {func(x *theirs) { x.short(unacked, 5_000_001) }, nil},
+		"short, nobody":          {func(x *theirs) { x.short(nobody, 5_000_001) }, nil},
+		"short, a repeat":        {func(x *theirs) { x.short(duplicate, 2) }, []string{"accepted and lost"}},
+		"short, too early":       {func(x *theirs) { x.short(expired, 5_000_000) }, []string{"ended early", "ended early"}},
+		"short, given up early":  {func(x *theirs) { x.short(unacked, 2) }, []string{"ended early", "ended early"}},
+		"short, by no ttl":       {func(x *theirs) { x.short(overflow, 5_000_001) }, []string{"ended by no ttl", "ended by no ttl"}},
+		"short, canceled":        {func(x *theirs) { x.short(canceled, 5_000_001) }, []string{"ended by no ttl", "ended by no ttl"}},
+		"short, poison":          {func(x *theirs) { x.short(poisoned, 5_000_001) }, []string{"ended by no ttl", "ended by no ttl"}},
 		"outcome of nothing":     {func(x *theirs) { x.push.Pushed = 0 }, []string{"no push"}},
 		"accepted, not there":    {func(x *theirs) { x.forget(7) }, []string{"accepted and lost", "handed and not pushed"}},
 		"another try's":          {func(x *theirs) { x.push.Trace = schemas.ID{9} }, []string{"accepted and lost", "handed as another"}},

@@ -74,6 +74,10 @@ func (r *run) awaitDevices(ctx context.Context) error {
 // lines of streams usually yield.
 const fewest = 500
 
+// fewestShort of the about 2,000 short-lived pushes must arrive: less than half
+// of what did in the worst run.
+const fewestShort = 300
+
 // audit reads the log again, from its start and raw, and holds the three counts
 // against each other.
 func (r *run) audit(ctx context.Context) error {
@@ -92,6 +96,9 @@ func (r *run) audit(ctx context.Context) error {
 	r.result.linePairs, r.result.callPairs = a.linePairs, a.callPairs
 	if a.linePairs < fewest || a.callPairs < fewest {
 		r.result.wrong("the order", "was compared for %d lines and %d calls, want %d each: that shows nothing", a.linePairs, a.callPairs, fewest)
+	}
+	if a.shortDelivered < fewestShort {
+		r.result.wrong("short-lived pushes", "arrived %d times, want %d: what ends all of them shows nothing", a.shortDelivered, fewestShort)
 	}
 	for _, odd := range r.office.oddAnswers() {
 		r.result.wrong("an answer", "%s", odd)

@@ -67,6 +67,7 @@ type Ending struct {
 	Reason  schemas.Reason
 	Attempt uint32
 	First   uint64 // of a duplicate: position of the push that came first
+	Time    int64  // broker's, in microseconds as Push.Pushed
 	// Whether it reached the steps between accepted and its end. A later one
 	// implies the earlier: a gate that dies takes its last facts along.
 	Dispatched, Sent bool
@@ -95,7 +96,7 @@ func (l *Ledger) Enter(partition int32, r *eventlog.Entry) {
 	case schemas.Kind_KIND_PUSHED:
 		l.pushed(partition, r)
 	case schemas.Kind_KIND_OUTCOME:
-		l.outcome(e)
+		l.outcome(r)
 	case schemas.Kind_KIND_DISCONNECTED:
 		l.Ends[e.Disconnected.GetReason()]++
 		l.acked(e, e.Disconnected.GetCursor())
@@ -127,14 +128,14 @@ func (l *Ledger) pushed(partition int32, r *eventlog.Entry) {
 	l.Pushes[at] = x
 }
 
-func (l *Ledger) outcome(e *schemas.Event) {
-	b := e.Outcome
+func (l *Ledger) outcome(r *eventlog.Entry) {
+	e, b := r.Event, r.Event.Outcome
 	x := l.Pushes[Place{e.User, b.Position}]
 	if x == nil {
 		x = &Push{Devices: make(map[string][]Ending)} // of nothing: the checks find it
 		l.Pushes[Place{strings.Clone(e.User), b.Position}] = x
 	}
-	end := Ending{Class: b.Class, Reason: b.Reason, Attempt: b.Attempt, First: b.First}
+	end := Ending{Class: b.Class, Reason: b.Reason, Attempt: b.Attempt, First: b.First, Time: r.Time}
 	end.Sent = b.Steps.GetSent() != 0 || b.Class == schemas.Class_CLASS_DELIVERED || b.Reason == schemas.Reason_REASON_SENT_UNACKED
 	end.Dispatched = b.Steps.GetDispatched() != 0 || end.Sent || b.Class == schemas.Class_CLASS_UNCONFIRMED
 	if e.Device != "" {

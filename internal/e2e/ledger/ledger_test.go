@@ -51,7 +51,7 @@ func TestOnlyTheNewestTermDecides(t *testing.T) {
 	l.deliver(second, two, "phone", true)
 	l.deliver(second, two, "tablet", false)
 	x := l.ledger.Pushes[Place{"anna", two}]
-	if len(x.Whole) != 1 || len(x.Devices) != 2 || !Delivered(x.Devices["tablet"]) || l.ledger.Unended != 0 {
+	if len(x.Whole) != 1 || x.Whole[0].Time != 1 || len(x.Devices) != 2 || !Delivered(x.Devices["tablet"]) || l.ledger.Unended != 0 {
 		t.Errorf("the push has %d outcomes as a whole and %v, %d have not ended", len(x.Whole), x.Devices, l.ledger.Unended)
 	}
 }
