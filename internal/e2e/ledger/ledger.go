@@ -26,7 +26,6 @@ type Ledger struct {
 	Kinds      map[schemas.Kind]int
 	Rows       Rows                   // what the history must have of all this
 	Ends       map[schemas.Reason]int // connections by why they ended
-	Cursors    map[Device]uint64      // newest, that a connection presented or acknowledged
 
 	terms map[int32]schemas.Position
 }
@@ -77,7 +76,7 @@ type Ending struct {
 func New() *Ledger {
 	return &Ledger{
 		Pushes: make(map[Place]*Push), Partitions: make(map[string]int32), terms: make(map[int32]schemas.Position),
-		Kinds: make(map[schemas.Kind]int), Rows: newRows(), Ends: make(map[schemas.Reason]int), Cursors: make(map[Device]uint64),
+		Kinds: make(map[schemas.Kind]int), Rows: newRows(), Ends: make(map[schemas.Reason]int),
 	}
 }
 
@@ -99,15 +98,7 @@ func (l *Ledger) Enter(partition int32, r *eventlog.Entry) {
 		l.outcome(r)
 	case schemas.Kind_KIND_DISCONNECTED:
 		l.Ends[e.Disconnected.GetReason()]++
-		l.acked(e, e.Disconnected.GetCursor())
-	case schemas.Kind_KIND_ACKED:
-		l.acked(e, e.Acked.GetCursor())
 	}
-}
-
-func (l *Ledger) acked(e *schemas.Event, cursor uint64) {
-	d := Device{strings.Clone(e.User), strings.Clone(e.Device)}
-	l.Cursors[d] = max(l.Cursors[d], cursor)
 }
 
 func (l *Ledger) pushed(partition int32, r *eventlog.Entry) {
