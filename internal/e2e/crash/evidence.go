@@ -86,7 +86,7 @@ func (r *run) story(ctx context.Context, user string, partition int32) []line {
 		}
 	}
 	if r.office != nil {
-		s.faults(r.plan, r.office.begin)
+		s.faults(r.result.Faults, r.office.begin)
 		s.office(r.office, user)
 	}
 	slices.SortStableFunc(s.lines, func(a, b line) int { return cmp.Compare(a.time, b.time) })
@@ -123,8 +123,8 @@ func (s *story) phone(p *phone) {
 	}
 }
 
-func (s *story) faults(plan []Fault, start time.Time) {
-	for _, f := range plan {
+func (s *story) faults(all []Fault, start time.Time) {
+	for _, f := range all {
 		at := start.Add(f.At)
 		s.add(at.UnixMicro(), "fault    %s %s", f.Kind, f.Target)
 		s.add(at.Add(f.For).UnixMicro(), "fault    end of %s %s", f.Kind, f.Target)

@@ -49,7 +49,8 @@ func TestStrikeMeetsSomebody(t *testing.T) {
 	}
 }
 
-// TestFaultOfNobody: the run goes on, and the plan has shown nothing.
+// TestFaultOfNobody: the run goes on, the plan has shown nothing, and what did
+// not happen is not counted.
 func TestFaultOfNobody(t *testing.T) {
 	p := sleeper(t, "cat")
 	if err := p.kill(); err != nil {
@@ -61,6 +62,15 @@ func TestFaultOfNobody(t *testing.T) {
 	}
 	if v := r.result.Violations; len(v) != 1 || !strings.Contains(v[0].String(), "met nobody alive") {
 		t.Errorf("found %v, want that the fault met nobody", v)
+	}
+	if err := p.start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.suffer(t.Context(), time.Now(), Fault{Kind: Pause, Target: "sleeper"}); err != nil {
+		t.Error(err)
+	}
+	if all := r.result.Faults; len(all) != 1 || all[0].Kind != Pause {
+		t.Errorf("happened are %v, want the one that met somebody", all)
 	}
 }
 

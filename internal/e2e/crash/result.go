@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -18,14 +19,14 @@ import (
 type Result struct {
 	Seed       uint64
 	Began      time.Time
-	Faults     []Fault
+	Faults     []Fault // that happened, in the order of their time
 	Violations []violation
 	Pushing    time.Duration // until all were accepted and all faults over
 	Settling   time.Duration // from then on until the last outcome
 	Alone      []string      // processes that ended without being asked to
 	Transcript string        // file of the first violation; empty = there is none
 
-	mu sync.Mutex // of Violations, while faults happen
+	mu sync.Mutex // of Violations and Faults, while faults happen
 
 	accepted, refused, doubtful, unreachable, retried int64
 
@@ -42,6 +43,14 @@ func (r *Result) wrong(what, say string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.Violations = append(r.Violations, violation{what: what, say: fmt.Sprintf(say, args...)})
+}
+
+// happened notes a fault that met somebody.
+func (r *Result) happened(f Fault) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.Faults = append(r.Faults, f)
+	slices.SortStableFunc(r.Faults, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
 }
 
 // some violations: the first ones of each kind, which stand for the rest.
@@ -83,7 +92,7 @@ func (r *Result) compare(kept, l *ledger.Ledger) {
 // finish counts, whatever came of the run, and keeps what explains a violation.
 func (r *run) finish(ctx context.Context, err error) {
 	x := r.result
-	x.Faults, x.Alone, x.phones = r.plan, r.site.endedAlone(), len(r.phones)
+	x.Alone, x.phones = r.site.endedAlone(), len(r.phones)
 	if r.office != nil {
 		o := r.office
 		x.accepted, x.refused, x.doubtful = o.accepted.Load(), o.refused.Load(), o.doubtful.Load()

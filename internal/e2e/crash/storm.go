@@ -55,6 +55,7 @@ func (r *run) suffer(ctx context.Context, start time.Time, f Fault) error {
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", f.Kind, f.Target, err)
 	}
+	r.result.happened(f)
 	r.cfg.Say("%s", f)
 	if err := pause(ctx, f.For); err != nil {
 		return err
