@@ -68,6 +68,7 @@ func (o *office) batch(ctx context.Context, c *http.Client, all []*push) error {
 	defer cancel()
 	resp, err := o.post(ctx, c, "application/json", bytes.NewReader(body))
 	if err != nil {
+		o.unanswered.Add(int64(len(all)))
 		return err
 	}
 	defer resp.Body.Close()
@@ -78,7 +79,7 @@ func (o *office) batch(ctx context.Context, c *http.Client, all []*push) error {
 func (o *office) take(all []*push, resp *http.Response) error {
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
-		o.unreachable.Add(int64(len(all)))
+		o.unanswered.Add(int64(len(all)))
 		return err
 	}
 	answers, err := readAnswers(b, len(all))
@@ -135,6 +136,7 @@ func (o *office) stream(ctx context.Context, c *http.Client, all []*push) error 
 	defer cancel()
 	resp, err := o.post(ctx, c, "application/x-ndjson", out)
 	if err != nil {
+		o.unanswered.Add(int64(len(all)))
 		return err
 	}
 	defer resp.Body.Close()
@@ -146,7 +148,7 @@ func (o *office) stream(ctx context.Context, c *http.Client, all []*push) error 
 	for n := range all {
 		var a answer
 		if err := d.Decode(&a); err != nil {
-			o.unreachable.Add(int64(len(all) - n))
+			o.unanswered.Add(int64(len(all) - n))
 			return err
 		}
 		if o.note(all[n], &a) != nil {
@@ -164,11 +166,7 @@ func (o *office) post(ctx context.Context, c *http.Client, form string, body io.
 	}
 	req.Header.Set("Authorization", "Bearer "+o.key)
 	req.Header.Set("Content-Type", form)
-	resp, err := c.Do(req)
-	if err != nil {
-		o.unreachable.Add(1)
-	}
-	return resp, err
+	return c.Do(req)
 }
 
 // note what became of one push.

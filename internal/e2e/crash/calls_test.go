@@ -1,6 +1,8 @@
 package crash
 
 import (
+	"errors"
+	"net/http"
 	"testing"
 	"time"
 
@@ -54,6 +56,32 @@ func TestRecognize(t *testing.T) {
 		err := o.note(p, a)
 		if odd := len(o.oddAnswers()) == 1; odd != c.odd || odd != (err != nil) {
 			t.Errorf("%s: %v, want odd: %v", name, err, c.odd)
+		}
+	}
+}
+
+// deaf answers no call.
+type deaf struct{}
+
+func (deaf) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("nobody is there")
+}
+
+// TestUnanswered: every push of a call without an answer counts, in each form.
+func TestUnanswered(t *testing.T) {
+	for _, f := range forms {
+		o := &office{urls: []string{"http://ingest"}, client: &http.Client{Transport: deaf{}}, pushes: make([]push, 3)}
+		s := server{form: f, office: o}
+		for n := range o.pushes {
+			s.todo = append(s.todo, &o.pushes[n])
+		}
+		n := min(f.most, len(s.todo))
+		if err := f.call(o, t.Context(), o.client, s.todo[:n]); err == nil {
+			t.Error("a call that nobody took has no error")
+		}
+		s.forget(n)
+		if got, again := o.unanswered.Load(), o.retried.Load(); got != int64(n) || again != int64(n) {
+			t.Errorf("of %d pushes %d have no answer and %d are said again, want all", n, got, again)
 		}
 	}
 }

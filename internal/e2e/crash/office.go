@@ -25,8 +25,8 @@ type office struct {
 	pushes []push // by number
 	begin  time.Time
 
-	calls                                             atomic.Int64 // so many were made
-	accepted, refused, doubtful, unreachable, retried atomic.Int64
+	calls                                            atomic.Int64 // so many were made
+	accepted, refused, doubtful, unanswered, retried atomic.Int64
 
 	mu  sync.Mutex
 	odd []string // answers that nobody should get

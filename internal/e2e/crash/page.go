@@ -34,8 +34,9 @@ push, in content and order; the funnel must add up to the log, and ClickHouse mu
 | built with | %s |
 
 - *killed*, *stopped*: processes; ` + "`+b`" + ` a broker that leads, ` + "`+p`" + ` Postgres, ` + "`+c`" + ` ClickHouse; ` + "`r`" + ` a gate was replaced while it was stopped.
-- *refused*: pushes that were answered with busy; *no answer*: those whose call broke off; *said again*: those that went into
-  another call, under the same push id. *connections*: how often a phone came home.
+- *refused*: how often a push was answered with busy or unknown; *no answer*: how often its call broke off before; *said again*: how
+  often a push went into another call, under the same push id, which is the sum of both. Until 2026-11-25 *no answer* counted a call
+  that had no answer at all as one, however many pushes were in it. *connections*: how often a phone came home.
 - *repeats*: pushes that the log has a second time, and that ended as withdrawn, duplicate. *unconfirmed*: dispatched, and ended by
   their short ttl before an acknowledgement. *lost*: ended by a short ttl, most of them for users that nobody is.
 - *handed over*: pushes that an application was handed, on any device. *last outcome*: after the end of all faults,
@@ -105,7 +106,7 @@ func (r *Result) row() string {
 	}
 	cells := []string{
 		fmt.Sprint(r.Seed), r.Began.Format(time.DateOnly), r.short(Kill), r.short(Pause, Replace),
-		thousands(r.refused + r.doubtful), thousands(r.unreachable), thousands(r.retried), thousands(int64(r.homes)),
+		thousands(r.refused + r.doubtful), thousands(r.unanswered), thousands(r.retried), thousands(int64(r.homes)),
 		thousands(r.accepted), thousands(int64(r.repeats())), thousands(int64(r.outcomes.Of(schemas.Class_CLASS_DELIVERED))),
 		thousands(int64(r.outcomes.Of(schemas.Class_CLASS_LOST))), thousands(int64(r.outcomes.Of(schemas.Class_CLASS_UNCONFIRMED))),
 		thousands(int64(r.handed)), last, thousands(int64(len(r.Violations))),

@@ -28,7 +28,7 @@ type Result struct {
 
 	mu sync.Mutex // of Violations and Faults, while faults happen
 
-	accepted, refused, doubtful, unreachable, retried int64
+	accepted, refused, doubtful, unanswered, retried int64
 
 	pushed, stale                      int
 	records, twice                     int                 // in the log, and repeats among them
@@ -96,7 +96,10 @@ func (r *run) finish(ctx context.Context, err error) {
 	if r.office != nil {
 		o := r.office
 		x.accepted, x.refused, x.doubtful = o.accepted.Load(), o.refused.Load(), o.doubtful.Load()
-		x.unreachable, x.retried = o.unreachable.Load(), o.retried.Load()
+		x.unanswered, x.retried = o.unanswered.Load(), o.retried.Load()
+	}
+	if err == nil {
+		x.checkCalls()
 	}
 	r.books.Look(x.count)
 	handed := make(map[ledger.Place]bool)
@@ -112,6 +115,13 @@ func (r *run) finish(ctx context.Context, err error) {
 	}
 	if len(x.Violations) > 0 {
 		x.Transcript = r.keepEvidence(ctx)
+	}
+}
+
+// checkCalls: whatever was not accepted was said again, push by push.
+func (r *Result) checkCalls() {
+	if r.retried != r.refused+r.doubtful+r.unanswered {
+		r.wrong("the calls", "said %d pushes again, of which %d were refused, %d in doubt and %d without an answer", r.retried, r.refused, r.doubtful, r.unanswered)
 	}
 }
 

@@ -16,3 +16,16 @@ func TestSomeViolations(t *testing.T) {
 		t.Errorf("kinds: %s", got)
 	}
 }
+
+// TestCallsAddUp: a push that was not accepted was said again.
+func TestCallsAddUp(t *testing.T) {
+	for _, c := range []struct {
+		retried int64
+		want    int
+	}{{6, 0}, {5, 1}, {7, 1}} {
+		r := Result{refused: 1, doubtful: 2, unanswered: 3, retried: c.retried}
+		if r.checkCalls(); len(r.Violations) != c.want {
+			t.Errorf("%d said again: found %v, want %d", c.retried, r.Violations, c.want)
+		}
+	}
+}

@@ -17,7 +17,7 @@ func (r *Result) Table() string {
 	}
 	fmt.Fprintf(&b, "seed %d\n", r.Seed)
 	row("pushes accepted", int(r.accepted), "by the office's count")
-	row("  said again", int(r.retried), fmt.Sprintf("%d busy, %d in doubt, %d without an answer", r.refused, r.doubtful, r.unreachable))
+	row("  said again", int(r.retried), fmt.Sprintf("%d busy, %d in doubt, %d without an answer", r.refused, r.doubtful, r.unanswered))
 	row("  compared with the log's order", r.linePairs+r.callPairs, fmt.Sprintf("%d lines of one call, %d calls after another's answer", r.linePairs, r.callPairs))
 	row("pushes in the log", r.pushed, "repeats of a name among them")
 	ended := 0
