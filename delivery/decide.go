@@ -159,9 +159,7 @@ func (c *Core) decideCopy(u *mailbox.User, w *userWork, p *mailbox.Push, i int) 
 		c.endCopy(u, p, i, withdrawn, schemas.Reason_REASON_DELIVERED_ELSEWHERE)
 	case cp.Tries >= poisonAfter && disp:
 		c.endCopy(u, p, i, unconfirmed, schemas.Reason_REASON_POISON)
-	case disp && c.now > p.Dead+c.set.AckTimer.Microseconds():
-		c.endCopy(u, p, i, unconfirmed, copyReason(cp))
-	case late && disp && c.leftBehind(&u.Devices[i], p, cp):
+	case late && disp && c.unheard(&u.Devices[i], p, cp):
 		c.endCopy(u, p, i, unconfirmed, copyReason(cp))
 	case late && !disp && (p.End != 0 || c.elsewhere(p, i)):
 		c.endCopy(u, p, i, lost, schemas.Reason_REASON_EXPIRED)
@@ -175,6 +173,12 @@ func (c *Core) decideCopy(u *mailbox.User, w *userWork, p *mailbox.Push, i int) 
 		// Its backlog fills no mailbox but its own: others got those pushes.
 		c.endCopy(u, p, i, lost, schemas.Reason_REASON_OVERFLOW)
 	}
+}
+
+// unheard: a late push that was dispatched has had an ack timer's time for the
+// device's word, or need not wait for it.
+func (c *Core) unheard(d *mailbox.Device, p *mailbox.Push, cp *mailbox.Copy) bool {
+	return c.now > p.Dead+c.set.AckTimer.Microseconds() || c.leftBehind(d, p, cp)
 }
 
 // leftBehind: the connection on which the push was dispatched is gone, and the

@@ -1,7 +1,6 @@
 package schemas
 
 import (
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -19,7 +18,7 @@ func TestReasonsAreExplained(t *testing.T) {
 		if n < firstOutcomeReason || n > lastOutcomeReason {
 			continue
 		}
-		if row := fmt.Sprintf("| `%s` | %s |", r.Word(), r.Explain()); !strings.Contains(string(page), row) {
+		if row := "| `" + r.Word() + "` | " + r.Explain() + " |"; !strings.Contains(string(page), row) {
 			t.Errorf("docs/delivery.md has no row that ends with %s", row)
 		}
 	}

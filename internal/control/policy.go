@@ -43,8 +43,8 @@ func (c *checker) policy(at string, f *filePolicy) *schemas.AppPolicy {
 	}
 	p := &schemas.AppPolicy{}
 	if f.Devices != "" {
-		known := false
-		if p.Devices, known = devicePolicies[f.Devices]; !known {
+		devices, known := devicePolicies[f.Devices]
+		if p.Devices = devices; !known {
 			c.wrong(at+".devices", fmt.Sprintf("is %q", f.Devices), strings.Join(deviceWords(), ", "))
 		}
 	}

@@ -35,7 +35,7 @@ push, in content and order; the funnel must add up to the log, and ClickHouse mu
 
 - *killed*, *stopped*: processes; ` + "`+b`" + ` a broker that leads, ` + "`+p`" + ` Postgres, ` + "`+c`" + ` ClickHouse; ` + "`r`" + ` a gate was replaced while it was stopped.
 - *refused*: how often a push was answered with busy or unknown; *no answer*: how often its call broke off before; *said again*: how
-  often a push went into another call, under the same push id, which is the sum of both. Until 2026-11-25 *no answer* counted a call
+  often a push went into another call, under the same push id, which is the sum of both. In rows of 2026-11-25 *no answer* counted a call
   that had no answer at all as one, however many pushes were in it. *connections*: how often a phone came home.
 - *repeats*: pushes that the log has a second time, and that ended as withdrawn, duplicate. *unconfirmed*: dispatched, and ended by
   their short ttl before an acknowledgement. *lost*: ended by a short ttl, most of them for users that nobody is.
