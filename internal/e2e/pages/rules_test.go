@@ -54,6 +54,9 @@ var own = regexp.MustCompile(`--(split|gates)\b`)
 // stages run until they are told to stop.
 var stages = regexp.MustCompile(`^(?:bin/)?waybill (gate|ingest|delivery|projector|console)\b`)
 
+// keeping are the commands that work on an installation's engines and end.
+var keeping = regexp.MustCompile(`^(?:bin/)?waybill (migrate|rebuild)\b`)
+
 // find is the rule of a command; ok is false where nobody knows one.
 func find(path string, c command) (r rule, ok bool) {
 	text := c.text
@@ -69,7 +72,7 @@ func find(path string, c command) (r rule, ok bool) {
 	case words[0] == "curl":
 	case words[0] == "make":
 		r.run = dryRun + strings.Join(words[1:], " ")
-	case stages.MatchString(text), words[0] == "waybill" && len(words) > 1 && words[1] == "migrate":
+	case stages.MatchString(text), keeping.MatchString(text):
 	case measures.MatchString(text):
 		r.run = text + short
 	case strings.HasPrefix(text, "waybill load bench --list"):

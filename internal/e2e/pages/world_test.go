@@ -181,8 +181,8 @@ func (w *world) remember(out []byte) {
 // env are the variables with which the command runs.
 func (w *world) env(line string) []string {
 	switch {
-	case strings.Contains(line, "--spawn"), strings.Contains(line, "waybill demo"), strings.Contains(line, "waybill migrate"):
-		return nil // on ports of its own
+	case strings.Contains(line, "--spawn"), strings.Contains(line, "waybill demo"), keeping.MatchString(line):
+		return nil // on ports of its own, or on none
 	default:
 		return w.devEnv
 	}
@@ -223,7 +223,7 @@ func (w *world) engineEnv() []string {
 // to the reader.
 func (w *world) fillIn(line string) string {
 	w.t.Helper()
-	if strings.Contains(line, "waybill migrate") {
+	if keeping.MatchString(line) {
 		w.engineEnv()
 	}
 	line = strings.NewReplacer(
