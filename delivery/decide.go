@@ -308,7 +308,7 @@ func (c *Core) decideDevice(u *mailbox.User, w *userWork, i int) {
 // stay beside it, once d has acknowledged resumed: a stalled gate's late event
 // must not kick the living.
 func (c *Core) kickOlder(u *mailbox.User, w *userWork, d *mailbox.Device) {
-	if !d.Connected() || !d.Resumed && !c.faults.KicksEarly {
+	if len(u.Devices) == 1 || !d.Connected() || !d.Resumed && !c.faults.KicksEarly {
 		return
 	}
 	policy := c.policy(u)

@@ -31,19 +31,17 @@ func (c *Core) SetPolicies(now Policies) {
 	}
 	c.away = max(c.now, 1)
 	for _, u := range c.state.Users {
-		was, known := before[u.App]
-		if !known {
-			was = c.set.Policy
-		}
-		if c.policy(u).Devices != was.Devices && len(u.Devices) > 1 {
+		if len(u.Devices) > 1 && c.policyIn(now, u).Devices != c.policyIn(before, u).Devices {
 			c.mark(u).all = true
 		}
 	}
 }
 
 // policy of the user's app.
-func (c *Core) policy(u *mailbox.User) Policy {
-	if p, ok := c.policies[u.App]; ok {
+func (c *Core) policy(u *mailbox.User) Policy { return c.policyIn(c.policies, u) }
+
+func (c *Core) policyIn(all Policies, u *mailbox.User) Policy {
+	if p, ok := all[u.App]; ok {
 		return p
 	}
 	return c.set.Policy
