@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A lookup costs ClickHouse some 25 ms of a core, so there are one or two a
+// A lookup costs ClickHouse far more than a push, so there are one or two a
 // second: the probe must not be the load.
 const (
 	// probeEvery is the mean pause between two probes; it is drawn, so that
