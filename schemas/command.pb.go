@@ -105,6 +105,7 @@ type Command struct {
 	Body          []byte                 `protobuf:"bytes,24,opt,name=body,proto3" json:"body,omitempty"`
 	Reason        Reason                 `protobuf:"varint,25,opt,name=reason,proto3,enum=waybill.Reason" json:"reason,omitempty"` // of a close
 	Gap           *Gap                   `protobuf:"bytes,26,opt,name=gap,proto3" json:"gap,omitempty"`                            // of a resumed: something owed was ended, or the cursor means nothing
+	After         int64                  `protobuf:"varint,27,opt,name=after,proto3" json:"after,omitempty"`                       // of a close: milliseconds that the device stays away
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -321,6 +322,13 @@ func (x *Command) GetGap() *Gap {
 	return nil
 }
 
+func (x *Command) GetAfter() int64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
 // Gap says which pushes a device will never see, and why.
 type Gap struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -394,7 +402,7 @@ var File_command_proto protoreflect.FileDescriptor
 
 const file_command_proto_rawDesc = "" +
 	"\n" +
-	"\rcommand.proto\x12\awaybill\x1a\freason.proto\"\xb3\x05\n" +
+	"\rcommand.proto\x12\awaybill\x1a\freason.proto\"\xc9\x05\n" +
 	"\aCommand\x12(\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x14.waybill.CommandKindR\x04kind\x12\x19\n" +
 	"\btrace_id\x18\x02 \x01(\fR\atraceId\x12\x1f\n" +
@@ -425,7 +433,8 @@ const file_command_proto_rawDesc = "" +
 	"\acommand\x18\x17 \x01(\rR\acommand\x12\x12\n" +
 	"\x04body\x18\x18 \x01(\fR\x04body\x12'\n" +
 	"\x06reason\x18\x19 \x01(\x0e2\x0f.waybill.ReasonR\x06reason\x12\x1e\n" +
-	"\x03gap\x18\x1a \x01(\v2\f.waybill.GapR\x03gap\"h\n" +
+	"\x03gap\x18\x1a \x01(\v2\f.waybill.GapR\x03gap\x12\x14\n" +
+	"\x05after\x18\x1b \x01(\x03R\x05after\"h\n" +
 	"\x03Gap\x12'\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x0f.waybill.ReasonR\x06reason\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\x04R\x04from\x12\x0e\n" +

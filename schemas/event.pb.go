@@ -40,6 +40,7 @@ const (
 	Kind_KIND_OPENED       Kind = 8
 	Kind_KIND_UPLINKED     Kind = 9
 	Kind_KIND_REFUSED      Kind = 10
+	Kind_KIND_IDENTIFIED   Kind = 11
 	// Decisions: appended by delivery alone, under a term.
 	Kind_KIND_CLAIMED       Kind = 20
 	Kind_KIND_RELEASED      Kind = 21
@@ -51,15 +52,17 @@ const (
 	Kind_KIND_PARKED        Kind = 27
 	Kind_KIND_RESTATED      Kind = 28
 	Kind_KIND_SEALED        Kind = 29
+	Kind_KIND_UNREACHED     Kind = 30
 	// The gates topic.
 	Kind_KIND_STARTED Kind = 40
 	Kind_KIND_ALIVE   Kind = 41
 	Kind_KIND_STOPPED Kind = 42
 	Kind_KIND_TICK    Kind = 43
 	// The control topic.
-	Kind_KIND_APP_SET     Kind = 50
-	Kind_KIND_APP_REMOVED Kind = 51
-	Kind_KIND_REVOKED     Kind = 52
+	Kind_KIND_APP_SET         Kind = 50
+	Kind_KIND_APP_REMOVED     Kind = 51
+	Kind_KIND_REVOKED         Kind = 52
+	Kind_KIND_CLUSTER_KEY_SET Kind = 53
 )
 
 // Enum value maps for Kind.
@@ -76,6 +79,7 @@ var (
 		8:  "KIND_OPENED",
 		9:  "KIND_UPLINKED",
 		10: "KIND_REFUSED",
+		11: "KIND_IDENTIFIED",
 		20: "KIND_CLAIMED",
 		21: "KIND_RELEASED",
 		22: "KIND_KICKED",
@@ -86,6 +90,7 @@ var (
 		27: "KIND_PARKED",
 		28: "KIND_RESTATED",
 		29: "KIND_SEALED",
+		30: "KIND_UNREACHED",
 		40: "KIND_STARTED",
 		41: "KIND_ALIVE",
 		42: "KIND_STOPPED",
@@ -93,36 +98,40 @@ var (
 		50: "KIND_APP_SET",
 		51: "KIND_APP_REMOVED",
 		52: "KIND_REVOKED",
+		53: "KIND_CLUSTER_KEY_SET",
 	}
 	Kind_value = map[string]int32{
-		"KIND_UNSPECIFIED":   0,
-		"KIND_PUSHED":        1,
-		"KIND_CANCEL_ASKED":  2,
-		"KIND_CONNECTED":     3,
-		"KIND_DISCONNECTED":  4,
-		"KIND_SENT":          5,
-		"KIND_BOUNCED":       6,
-		"KIND_ACKED":         7,
-		"KIND_OPENED":        8,
-		"KIND_UPLINKED":      9,
-		"KIND_REFUSED":       10,
-		"KIND_CLAIMED":       20,
-		"KIND_RELEASED":      21,
-		"KIND_KICKED":        22,
-		"KIND_OUTCOME":       23,
-		"KIND_SESSION_ENDED": 24,
-		"KIND_ROUTE_ENDED":   25,
-		"KIND_RELAYED":       26,
-		"KIND_PARKED":        27,
-		"KIND_RESTATED":      28,
-		"KIND_SEALED":        29,
-		"KIND_STARTED":       40,
-		"KIND_ALIVE":         41,
-		"KIND_STOPPED":       42,
-		"KIND_TICK":          43,
-		"KIND_APP_SET":       50,
-		"KIND_APP_REMOVED":   51,
-		"KIND_REVOKED":       52,
+		"KIND_UNSPECIFIED":     0,
+		"KIND_PUSHED":          1,
+		"KIND_CANCEL_ASKED":    2,
+		"KIND_CONNECTED":       3,
+		"KIND_DISCONNECTED":    4,
+		"KIND_SENT":            5,
+		"KIND_BOUNCED":         6,
+		"KIND_ACKED":           7,
+		"KIND_OPENED":          8,
+		"KIND_UPLINKED":        9,
+		"KIND_REFUSED":         10,
+		"KIND_IDENTIFIED":      11,
+		"KIND_CLAIMED":         20,
+		"KIND_RELEASED":        21,
+		"KIND_KICKED":          22,
+		"KIND_OUTCOME":         23,
+		"KIND_SESSION_ENDED":   24,
+		"KIND_ROUTE_ENDED":     25,
+		"KIND_RELAYED":         26,
+		"KIND_PARKED":          27,
+		"KIND_RESTATED":        28,
+		"KIND_SEALED":          29,
+		"KIND_UNREACHED":       30,
+		"KIND_STARTED":         40,
+		"KIND_ALIVE":           41,
+		"KIND_STOPPED":         42,
+		"KIND_TICK":            43,
+		"KIND_APP_SET":         50,
+		"KIND_APP_REMOVED":     51,
+		"KIND_REVOKED":         52,
+		"KIND_CLUSTER_KEY_SET": 53,
 	}
 )
 
@@ -278,35 +287,38 @@ type Event struct {
 	Term        uint64 `protobuf:"varint,13,opt,name=term,proto3" json:"term,omitempty"` // of decisions: position of the worker's claimed record
 	// Given by the producer client under the partition's lock; Command has the
 	// same two fields at the same numbers.
-	Origin        uint64        `protobuf:"fixed64,14,opt,name=origin,proto3" json:"origin,omitempty"`
-	Serial        uint64        `protobuf:"varint,15,opt,name=serial,proto3" json:"serial,omitempty"`
-	Pushed        *Pushed       `protobuf:"bytes,101,opt,name=pushed,proto3" json:"pushed,omitempty"`
-	CancelAsked   *CancelAsked  `protobuf:"bytes,102,opt,name=cancel_asked,json=cancelAsked,proto3" json:"cancel_asked,omitempty"`
-	Connected     *Connected    `protobuf:"bytes,103,opt,name=connected,proto3" json:"connected,omitempty"`
-	Disconnected  *Disconnected `protobuf:"bytes,104,opt,name=disconnected,proto3" json:"disconnected,omitempty"`
-	Sent          *Sent         `protobuf:"bytes,105,opt,name=sent,proto3" json:"sent,omitempty"`
-	Bounced       *Bounced      `protobuf:"bytes,106,opt,name=bounced,proto3" json:"bounced,omitempty"`
-	Acked         *Acked        `protobuf:"bytes,107,opt,name=acked,proto3" json:"acked,omitempty"`
-	Opened        *Opened       `protobuf:"bytes,108,opt,name=opened,proto3" json:"opened,omitempty"`
-	Uplinked      *Uplinked     `protobuf:"bytes,109,opt,name=uplinked,proto3" json:"uplinked,omitempty"`
-	Refused       *Refused      `protobuf:"bytes,110,opt,name=refused,proto3" json:"refused,omitempty"`
-	Claimed       *Claimed      `protobuf:"bytes,120,opt,name=claimed,proto3" json:"claimed,omitempty"`
-	Released      *Released     `protobuf:"bytes,121,opt,name=released,proto3" json:"released,omitempty"`
-	Kicked        *Kicked       `protobuf:"bytes,122,opt,name=kicked,proto3" json:"kicked,omitempty"`
-	Outcome       *Outcome      `protobuf:"bytes,123,opt,name=outcome,proto3" json:"outcome,omitempty"`
-	SessionEnded  *SessionEnded `protobuf:"bytes,124,opt,name=session_ended,json=sessionEnded,proto3" json:"session_ended,omitempty"`
-	RouteEnded    *RouteEnded   `protobuf:"bytes,125,opt,name=route_ended,json=routeEnded,proto3" json:"route_ended,omitempty"`
-	Relayed       *Relayed      `protobuf:"bytes,126,opt,name=relayed,proto3" json:"relayed,omitempty"`
-	Parked        *Parked       `protobuf:"bytes,127,opt,name=parked,proto3" json:"parked,omitempty"`
-	Restated      *Restated     `protobuf:"bytes,128,opt,name=restated,proto3" json:"restated,omitempty"`
-	Sealed        *Sealed       `protobuf:"bytes,129,opt,name=sealed,proto3" json:"sealed,omitempty"`
-	Started       *Started      `protobuf:"bytes,140,opt,name=started,proto3" json:"started,omitempty"`
-	Alive         *Alive        `protobuf:"bytes,141,opt,name=alive,proto3" json:"alive,omitempty"`
-	Stopped       *Stopped      `protobuf:"bytes,142,opt,name=stopped,proto3" json:"stopped,omitempty"`
-	Tick          *Tick         `protobuf:"bytes,143,opt,name=tick,proto3" json:"tick,omitempty"`
-	AppSet        *App          `protobuf:"bytes,150,opt,name=app_set,json=appSet,proto3" json:"app_set,omitempty"`
-	AppRemoved    *AppRemoved   `protobuf:"bytes,151,opt,name=app_removed,json=appRemoved,proto3" json:"app_removed,omitempty"`
-	Revoked       *Revoked      `protobuf:"bytes,152,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	Origin        uint64         `protobuf:"fixed64,14,opt,name=origin,proto3" json:"origin,omitempty"`
+	Serial        uint64         `protobuf:"varint,15,opt,name=serial,proto3" json:"serial,omitempty"`
+	Pushed        *Pushed        `protobuf:"bytes,101,opt,name=pushed,proto3" json:"pushed,omitempty"`
+	CancelAsked   *CancelAsked   `protobuf:"bytes,102,opt,name=cancel_asked,json=cancelAsked,proto3" json:"cancel_asked,omitempty"`
+	Connected     *Connected     `protobuf:"bytes,103,opt,name=connected,proto3" json:"connected,omitempty"`
+	Disconnected  *Disconnected  `protobuf:"bytes,104,opt,name=disconnected,proto3" json:"disconnected,omitempty"`
+	Sent          *Sent          `protobuf:"bytes,105,opt,name=sent,proto3" json:"sent,omitempty"`
+	Bounced       *Bounced       `protobuf:"bytes,106,opt,name=bounced,proto3" json:"bounced,omitempty"`
+	Acked         *Acked         `protobuf:"bytes,107,opt,name=acked,proto3" json:"acked,omitempty"`
+	Opened        *Opened        `protobuf:"bytes,108,opt,name=opened,proto3" json:"opened,omitempty"`
+	Uplinked      *Uplinked      `protobuf:"bytes,109,opt,name=uplinked,proto3" json:"uplinked,omitempty"`
+	Refused       *Refused       `protobuf:"bytes,110,opt,name=refused,proto3" json:"refused,omitempty"`
+	Identified    *Identified    `protobuf:"bytes,111,opt,name=identified,proto3" json:"identified,omitempty"`
+	Claimed       *Claimed       `protobuf:"bytes,120,opt,name=claimed,proto3" json:"claimed,omitempty"`
+	Released      *Released      `protobuf:"bytes,121,opt,name=released,proto3" json:"released,omitempty"`
+	Kicked        *Kicked        `protobuf:"bytes,122,opt,name=kicked,proto3" json:"kicked,omitempty"`
+	Outcome       *Outcome       `protobuf:"bytes,123,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	SessionEnded  *SessionEnded  `protobuf:"bytes,124,opt,name=session_ended,json=sessionEnded,proto3" json:"session_ended,omitempty"`
+	RouteEnded    *RouteEnded    `protobuf:"bytes,125,opt,name=route_ended,json=routeEnded,proto3" json:"route_ended,omitempty"`
+	Relayed       *Relayed       `protobuf:"bytes,126,opt,name=relayed,proto3" json:"relayed,omitempty"`
+	Parked        *Parked        `protobuf:"bytes,127,opt,name=parked,proto3" json:"parked,omitempty"`
+	Restated      *Restated      `protobuf:"bytes,128,opt,name=restated,proto3" json:"restated,omitempty"`
+	Sealed        *Sealed        `protobuf:"bytes,129,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	Unreached     *Unreached     `protobuf:"bytes,130,opt,name=unreached,proto3" json:"unreached,omitempty"`
+	Started       *Started       `protobuf:"bytes,140,opt,name=started,proto3" json:"started,omitempty"`
+	Alive         *Alive         `protobuf:"bytes,141,opt,name=alive,proto3" json:"alive,omitempty"`
+	Stopped       *Stopped       `protobuf:"bytes,142,opt,name=stopped,proto3" json:"stopped,omitempty"`
+	Tick          *Tick          `protobuf:"bytes,143,opt,name=tick,proto3" json:"tick,omitempty"`
+	AppSet        *App           `protobuf:"bytes,150,opt,name=app_set,json=appSet,proto3" json:"app_set,omitempty"`
+	AppRemoved    *AppRemoved    `protobuf:"bytes,151,opt,name=app_removed,json=appRemoved,proto3" json:"app_removed,omitempty"`
+	Revoked       *Revoked       `protobuf:"bytes,152,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	ClusterKeySet *ClusterKeySet `protobuf:"bytes,153,opt,name=cluster_key_set,json=clusterKeySet,proto3" json:"cluster_key_set,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -516,6 +528,13 @@ func (x *Event) GetRefused() *Refused {
 	return nil
 }
 
+func (x *Event) GetIdentified() *Identified {
+	if x != nil {
+		return x.Identified
+	}
+	return nil
+}
+
 func (x *Event) GetClaimed() *Claimed {
 	if x != nil {
 		return x.Claimed
@@ -586,6 +605,13 @@ func (x *Event) GetSealed() *Sealed {
 	return nil
 }
 
+func (x *Event) GetUnreached() *Unreached {
+	if x != nil {
+		return x.Unreached
+	}
+	return nil
+}
+
 func (x *Event) GetStarted() *Started {
 	if x != nil {
 		return x.Started
@@ -635,6 +661,13 @@ func (x *Event) GetRevoked() *Revoked {
 	return nil
 }
 
+func (x *Event) GetClusterKeySet() *ClusterKeySet {
+	if x != nil {
+		return x.ClusterKeySet
+	}
+	return nil
+}
+
 // Pushed: an app-server's push for one user (Event.device names one device,
 // empty = all of the user's).
 type Pushed struct {
@@ -650,6 +683,7 @@ type Pushed struct {
 	DeliverAt       int64                  `protobuf:"varint,9,opt,name=deliver_at,json=deliverAt,proto3" json:"deliver_at,omitempty"` // microseconds since 1970; 0 = at once
 	Digest          uint64                 `protobuf:"fixed64,10,opt,name=digest,proto3" json:"digest,omitempty"`                      // of family, command, device and body: tells id_reused from duplicate
 	FirstDeviceWins bool                   `protobuf:"varint,11,opt,name=first_device_wins,json=firstDeviceWins,proto3" json:"first_device_wins,omitempty"`
+	Redrives        uint64                 `protobuf:"varint,12,opt,name=redrives,proto3" json:"redrives,omitempty"` // position of the dead push that this one says again; 0 = none
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -759,6 +793,13 @@ func (x *Pushed) GetFirstDeviceWins() bool {
 		return x.FirstDeviceWins
 	}
 	return false
+}
+
+func (x *Pushed) GetRedrives() uint64 {
+	if x != nil {
+		return x.Redrives
+	}
+	return 0
 }
 
 type CancelAsked struct {
@@ -1607,6 +1648,52 @@ func (x *Refused) GetAddress() string {
 	return ""
 }
 
+// Identified: the anonymous session of the event's user (anon:<device>) goes on
+// as that of a person, who logged in on the same device.
+type Identified struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"` // the anonymous one
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Identified) Reset() {
+	*x = Identified{}
+	mi := &file_event_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Identified) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Identified) ProtoMessage() {}
+
+func (x *Identified) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Identified.ProtoReflect.Descriptor instead.
+func (*Identified) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Identified) GetSession() []byte {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
 type Claimed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Worker        []byte                 `protobuf:"bytes,1,opt,name=worker,proto3" json:"worker,omitempty"` // 16 random bytes, drawn when the worker starts
@@ -1616,7 +1703,7 @@ type Claimed struct {
 
 func (x *Claimed) Reset() {
 	*x = Claimed{}
-	mi := &file_event_proto_msgTypes[13]
+	mi := &file_event_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1628,7 +1715,7 @@ func (x *Claimed) String() string {
 func (*Claimed) ProtoMessage() {}
 
 func (x *Claimed) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[13]
+	mi := &file_event_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1641,7 +1728,7 @@ func (x *Claimed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claimed.ProtoReflect.Descriptor instead.
 func (*Claimed) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{13}
+	return file_event_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Claimed) GetWorker() []byte {
@@ -1660,7 +1747,7 @@ type Released struct {
 
 func (x *Released) Reset() {
 	*x = Released{}
-	mi := &file_event_proto_msgTypes[14]
+	mi := &file_event_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1672,7 +1759,7 @@ func (x *Released) String() string {
 func (*Released) ProtoMessage() {}
 
 func (x *Released) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[14]
+	mi := &file_event_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1685,7 +1772,7 @@ func (x *Released) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Released.ProtoReflect.Descriptor instead.
 func (*Released) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{14}
+	return file_event_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Released) GetPosition() uint64 {
@@ -1705,7 +1792,7 @@ type Kicked struct {
 
 func (x *Kicked) Reset() {
 	*x = Kicked{}
-	mi := &file_event_proto_msgTypes[15]
+	mi := &file_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1717,7 +1804,7 @@ func (x *Kicked) String() string {
 func (*Kicked) ProtoMessage() {}
 
 func (x *Kicked) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[15]
+	mi := &file_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1730,7 +1817,7 @@ func (x *Kicked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Kicked.ProtoReflect.Descriptor instead.
 func (*Kicked) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{15}
+	return file_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Kicked) GetSession() []byte {
@@ -1761,7 +1848,7 @@ type Steps struct {
 
 func (x *Steps) Reset() {
 	*x = Steps{}
-	mi := &file_event_proto_msgTypes[16]
+	mi := &file_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1773,7 +1860,7 @@ func (x *Steps) String() string {
 func (*Steps) ProtoMessage() {}
 
 func (x *Steps) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[16]
+	mi := &file_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1786,7 +1873,7 @@ func (x *Steps) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Steps.ProtoReflect.Descriptor instead.
 func (*Steps) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{16}
+	return file_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Steps) GetAccepted() int64 {
@@ -1838,19 +1925,21 @@ type Outcome struct {
 	// its first delivery. Saves a record for each delivered push.
 	Whole bool `protobuf:"varint,7,opt,name=whole,proto3" json:"whole,omitempty"`
 	// What an analyst cuts by.
-	Label         string `protobuf:"bytes,8,opt,name=label,proto3" json:"label,omitempty"`
-	Family        uint32 `protobuf:"varint,9,opt,name=family,proto3" json:"family,omitempty"`
-	Command       uint32 `protobuf:"varint,10,opt,name=command,proto3" json:"command,omitempty"`
-	Platform      string `protobuf:"bytes,11,opt,name=platform,proto3" json:"platform,omitempty"`
-	First         uint64 `protobuf:"varint,12,opt,name=first,proto3" json:"first,omitempty"` // of a duplicate: position of the push that came first
-	Name          string `protobuf:"bytes,13,opt,name=name,proto3" json:"name,omitempty"`
+	Label    string `protobuf:"bytes,8,opt,name=label,proto3" json:"label,omitempty"`
+	Family   uint32 `protobuf:"varint,9,opt,name=family,proto3" json:"family,omitempty"`
+	Command  uint32 `protobuf:"varint,10,opt,name=command,proto3" json:"command,omitempty"`
+	Platform string `protobuf:"bytes,11,opt,name=platform,proto3" json:"platform,omitempty"`
+	First    uint64 `protobuf:"varint,12,opt,name=first,proto3" json:"first,omitempty"` // of a duplicate: position of the push that came first
+	Name     string `protobuf:"bytes,13,opt,name=name,proto3" json:"name,omitempty"`
+	// Position of the pushed, where position is that of its released. 0 = the same.
+	Pushed        uint64 `protobuf:"varint,14,opt,name=pushed,proto3" json:"pushed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_event_proto_msgTypes[17]
+	mi := &file_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1862,7 +1951,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[17]
+	mi := &file_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1875,7 +1964,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{17}
+	return file_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Outcome) GetPosition() uint64 {
@@ -1969,6 +2058,13 @@ func (x *Outcome) GetName() string {
 	return ""
 }
 
+func (x *Outcome) GetPushed() uint64 {
+	if x != nil {
+		return x.Pushed
+	}
+	return 0
+}
+
 type SessionEnded struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -1979,7 +2075,7 @@ type SessionEnded struct {
 
 func (x *SessionEnded) Reset() {
 	*x = SessionEnded{}
-	mi := &file_event_proto_msgTypes[18]
+	mi := &file_event_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1991,7 +2087,7 @@ func (x *SessionEnded) String() string {
 func (*SessionEnded) ProtoMessage() {}
 
 func (x *SessionEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[18]
+	mi := &file_event_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2004,7 +2100,7 @@ func (x *SessionEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEnded.ProtoReflect.Descriptor instead.
 func (*SessionEnded) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{18}
+	return file_event_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SessionEnded) GetSession() []byte {
@@ -2031,7 +2127,7 @@ type RouteEnded struct {
 
 func (x *RouteEnded) Reset() {
 	*x = RouteEnded{}
-	mi := &file_event_proto_msgTypes[19]
+	mi := &file_event_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2043,7 +2139,7 @@ func (x *RouteEnded) String() string {
 func (*RouteEnded) ProtoMessage() {}
 
 func (x *RouteEnded) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[19]
+	mi := &file_event_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2056,7 +2152,7 @@ func (x *RouteEnded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RouteEnded.ProtoReflect.Descriptor instead.
 func (*RouteEnded) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{19}
+	return file_event_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RouteEnded) GetReason() Reason {
@@ -2077,7 +2173,7 @@ type Relayed struct {
 
 func (x *Relayed) Reset() {
 	*x = Relayed{}
-	mi := &file_event_proto_msgTypes[20]
+	mi := &file_event_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2089,7 +2185,7 @@ func (x *Relayed) String() string {
 func (*Relayed) ProtoMessage() {}
 
 func (x *Relayed) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[20]
+	mi := &file_event_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2102,7 +2198,7 @@ func (x *Relayed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Relayed.ProtoReflect.Descriptor instead.
 func (*Relayed) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{20}
+	return file_event_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Relayed) GetPosition() uint64 {
@@ -2138,7 +2234,7 @@ type Parked struct {
 
 func (x *Parked) Reset() {
 	*x = Parked{}
-	mi := &file_event_proto_msgTypes[21]
+	mi := &file_event_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2150,7 +2246,7 @@ func (x *Parked) String() string {
 func (*Parked) ProtoMessage() {}
 
 func (x *Parked) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[21]
+	mi := &file_event_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2163,7 +2259,7 @@ func (x *Parked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Parked.ProtoReflect.Descriptor instead.
 func (*Parked) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{21}
+	return file_event_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Parked) GetPosition() uint64 {
@@ -2209,7 +2305,7 @@ type Restated struct {
 
 func (x *Restated) Reset() {
 	*x = Restated{}
-	mi := &file_event_proto_msgTypes[22]
+	mi := &file_event_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2221,7 +2317,7 @@ func (x *Restated) String() string {
 func (*Restated) ProtoMessage() {}
 
 func (x *Restated) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[22]
+	mi := &file_event_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2234,7 +2330,7 @@ func (x *Restated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Restated.ProtoReflect.Descriptor instead.
 func (*Restated) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{22}
+	return file_event_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Restated) GetCursor() uint64 {
@@ -2290,7 +2386,7 @@ type Sealed struct {
 
 func (x *Sealed) Reset() {
 	*x = Sealed{}
-	mi := &file_event_proto_msgTypes[23]
+	mi := &file_event_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2302,7 +2398,7 @@ func (x *Sealed) String() string {
 func (*Sealed) ProtoMessage() {}
 
 func (x *Sealed) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[23]
+	mi := &file_event_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2315,7 +2411,7 @@ func (x *Sealed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sealed.ProtoReflect.Descriptor instead.
 func (*Sealed) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{23}
+	return file_event_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Sealed) GetEpoch() uint32 {
@@ -2332,17 +2428,104 @@ func (x *Sealed) GetPartitions() uint32 {
 	return 0
 }
 
+// Unreached: the push waits, and nobody was connected who could take it: an
+// app-server may want another way (APNs, FCM). It ends nothing.
+type Unreached struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Position      uint64                 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	PushId        []byte                 `protobuf:"bytes,2,opt,name=push_id,json=pushId,proto3" json:"push_id,omitempty"`
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Label         string                 `protobuf:"bytes,4,opt,name=label,proto3" json:"label,omitempty"`
+	Family        uint32                 `protobuf:"varint,5,opt,name=family,proto3" json:"family,omitempty"`
+	Command       uint32                 `protobuf:"varint,6,opt,name=command,proto3" json:"command,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unreached) Reset() {
+	*x = Unreached{}
+	mi := &file_event_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unreached) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unreached) ProtoMessage() {}
+
+func (x *Unreached) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unreached.ProtoReflect.Descriptor instead.
+func (*Unreached) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *Unreached) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *Unreached) GetPushId() []byte {
+	if x != nil {
+		return x.PushId
+	}
+	return nil
+}
+
+func (x *Unreached) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Unreached) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *Unreached) GetFamily() uint32 {
+	if x != nil {
+		return x.Family
+	}
+	return 0
+}
+
+func (x *Unreached) GetCommand() uint32 {
+	if x != nil {
+		return x.Command
+	}
+	return 0
+}
+
 type Started struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"` // where devices reach the gate
-	Lease         int64                  `protobuf:"varint,2,opt,name=lease,proto3" json:"lease,omitempty"`    // milliseconds
+	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`  // where devices reach the gate
+	Lease         int64                  `protobuf:"varint,2,opt,name=lease,proto3" json:"lease,omitempty"`     // milliseconds
+	Control       uint64                 `protobuf:"varint,3,opt,name=control,proto3" json:"control,omitempty"` // position up to which it has read waybill.control
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Started) Reset() {
 	*x = Started{}
-	mi := &file_event_proto_msgTypes[24]
+	mi := &file_event_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2354,7 +2537,7 @@ func (x *Started) String() string {
 func (*Started) ProtoMessage() {}
 
 func (x *Started) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[24]
+	mi := &file_event_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2367,7 +2550,7 @@ func (x *Started) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Started.ProtoReflect.Descriptor instead.
 func (*Started) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{24}
+	return file_event_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Started) GetAddress() string {
@@ -2384,18 +2567,26 @@ func (x *Started) GetLease() int64 {
 	return 0
 }
 
+func (x *Started) GetControl() uint64 {
+	if x != nil {
+		return x.Control
+	}
+	return 0
+}
+
 type Alive struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
 	Lease         int64                  `protobuf:"varint,2,opt,name=lease,proto3" json:"lease,omitempty"` // milliseconds
 	Connections   uint64                 `protobuf:"varint,3,opt,name=connections,proto3" json:"connections,omitempty"`
+	Control       uint64                 `protobuf:"varint,4,opt,name=control,proto3" json:"control,omitempty"` // position up to which it has read waybill.control
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Alive) Reset() {
 	*x = Alive{}
-	mi := &file_event_proto_msgTypes[25]
+	mi := &file_event_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2407,7 +2598,7 @@ func (x *Alive) String() string {
 func (*Alive) ProtoMessage() {}
 
 func (x *Alive) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[25]
+	mi := &file_event_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2420,7 +2611,7 @@ func (x *Alive) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Alive.ProtoReflect.Descriptor instead.
 func (*Alive) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{25}
+	return file_event_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Alive) GetAddress() string {
@@ -2444,6 +2635,13 @@ func (x *Alive) GetConnections() uint64 {
 	return 0
 }
 
+func (x *Alive) GetControl() uint64 {
+	if x != nil {
+		return x.Control
+	}
+	return 0
+}
+
 type Stopped struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Reason        Reason                 `protobuf:"varint,1,opt,name=reason,proto3,enum=waybill.Reason" json:"reason,omitempty"`
@@ -2453,7 +2651,7 @@ type Stopped struct {
 
 func (x *Stopped) Reset() {
 	*x = Stopped{}
-	mi := &file_event_proto_msgTypes[26]
+	mi := &file_event_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2465,7 +2663,7 @@ func (x *Stopped) String() string {
 func (*Stopped) ProtoMessage() {}
 
 func (x *Stopped) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[26]
+	mi := &file_event_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2478,7 +2676,7 @@ func (x *Stopped) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stopped.ProtoReflect.Descriptor instead.
 func (*Stopped) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{26}
+	return file_event_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Stopped) GetReason() Reason {
@@ -2496,7 +2694,7 @@ type Tick struct {
 
 func (x *Tick) Reset() {
 	*x = Tick{}
-	mi := &file_event_proto_msgTypes[27]
+	mi := &file_event_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2508,7 +2706,7 @@ func (x *Tick) String() string {
 func (*Tick) ProtoMessage() {}
 
 func (x *Tick) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[27]
+	mi := &file_event_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2521,7 +2719,7 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{27}
+	return file_event_proto_rawDescGZIP(), []int{29}
 }
 
 // App is a tenant: the fact that creates or changes it carries it whole.
@@ -2537,7 +2735,7 @@ type App struct {
 
 func (x *App) Reset() {
 	*x = App{}
-	mi := &file_event_proto_msgTypes[28]
+	mi := &file_event_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2549,7 +2747,7 @@ func (x *App) String() string {
 func (*App) ProtoMessage() {}
 
 func (x *App) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[28]
+	mi := &file_event_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2562,7 +2760,7 @@ func (x *App) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use App.ProtoReflect.Descriptor instead.
 func (*App) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{28}
+	return file_event_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *App) GetName() string {
@@ -2599,13 +2797,17 @@ type AppPolicy struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Devices       DevicePolicy           `protobuf:"varint,1,opt,name=devices,proto3,enum=waybill.DevicePolicy" json:"devices,omitempty"`
 	SessionExpiry int64                  `protobuf:"varint,2,opt,name=session_expiry,json=sessionExpiry,proto3" json:"session_expiry,omitempty"` // seconds without a connection; 0 = 30 days
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Anonymous     bool                   `protobuf:"varint,3,opt,name=anonymous,proto3" json:"anonymous,omitempty"`                              // tokens without a user are let in, as anon:<device>
+	// Milliseconds that a push waits for a device before it is said that nobody
+	// is connected; 0 = the default, below 0 = it is not said.
+	UnreachedAfter int64 `protobuf:"varint,4,opt,name=unreached_after,json=unreachedAfter,proto3" json:"unreached_after,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *AppPolicy) Reset() {
 	*x = AppPolicy{}
-	mi := &file_event_proto_msgTypes[29]
+	mi := &file_event_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2617,7 +2819,7 @@ func (x *AppPolicy) String() string {
 func (*AppPolicy) ProtoMessage() {}
 
 func (x *AppPolicy) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[29]
+	mi := &file_event_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2630,7 +2832,7 @@ func (x *AppPolicy) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppPolicy.ProtoReflect.Descriptor instead.
 func (*AppPolicy) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{29}
+	return file_event_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AppPolicy) GetDevices() DevicePolicy {
@@ -2647,6 +2849,20 @@ func (x *AppPolicy) GetSessionExpiry() int64 {
 	return 0
 }
 
+func (x *AppPolicy) GetAnonymous() bool {
+	if x != nil {
+		return x.Anonymous
+	}
+	return false
+}
+
+func (x *AppPolicy) GetUnreachedAfter() int64 {
+	if x != nil {
+		return x.UnreachedAfter
+	}
+	return 0
+}
+
 // ApiKey of an app-server; the key itself is not stored.
 type ApiKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2658,7 +2874,7 @@ type ApiKey struct {
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_event_proto_msgTypes[30]
+	mi := &file_event_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2670,7 +2886,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[30]
+	mi := &file_event_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2683,7 +2899,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{30}
+	return file_event_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ApiKey) GetId() string {
@@ -2712,7 +2928,7 @@ type TokenKey struct {
 
 func (x *TokenKey) Reset() {
 	*x = TokenKey{}
-	mi := &file_event_proto_msgTypes[31]
+	mi := &file_event_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2724,7 +2940,7 @@ func (x *TokenKey) String() string {
 func (*TokenKey) ProtoMessage() {}
 
 func (x *TokenKey) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[31]
+	mi := &file_event_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2737,7 +2953,7 @@ func (x *TokenKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenKey.ProtoReflect.Descriptor instead.
 func (*TokenKey) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{31}
+	return file_event_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *TokenKey) GetId() string {
@@ -2769,7 +2985,7 @@ type AppRemoved struct {
 
 func (x *AppRemoved) Reset() {
 	*x = AppRemoved{}
-	mi := &file_event_proto_msgTypes[32]
+	mi := &file_event_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2781,7 +2997,7 @@ func (x *AppRemoved) String() string {
 func (*AppRemoved) ProtoMessage() {}
 
 func (x *AppRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[32]
+	mi := &file_event_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2794,21 +3010,23 @@ func (x *AppRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AppRemoved.ProtoReflect.Descriptor instead.
 func (*AppRemoved) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{32}
+	return file_event_proto_rawDescGZIP(), []int{34}
 }
 
-// Revoked: a session, a device or a user may not resume any more.
+// Revoked: sessions that may not go on. The event's user and device say whose
+// (no device: all of the user's); session, where it is set, is the only one.
 type Revoked struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       []byte                 `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
 	Reason        Reason                 `protobuf:"varint,2,opt,name=reason,proto3,enum=waybill.Reason" json:"reason,omitempty"`
+	Before        int64                  `protobuf:"varint,3,opt,name=before,proto3" json:"before,omitempty"` // microseconds: sessions that began earlier, by the gate's clock
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Revoked) Reset() {
 	*x = Revoked{}
-	mi := &file_event_proto_msgTypes[33]
+	mi := &file_event_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2820,7 +3038,7 @@ func (x *Revoked) String() string {
 func (*Revoked) ProtoMessage() {}
 
 func (x *Revoked) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[33]
+	mi := &file_event_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2833,7 +3051,7 @@ func (x *Revoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Revoked.ProtoReflect.Descriptor instead.
 func (*Revoked) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{33}
+	return file_event_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Revoked) GetSession() []byte {
@@ -2850,11 +3068,79 @@ func (x *Revoked) GetReason() Reason {
 	return Reason_REASON_NONE
 }
 
+func (x *Revoked) GetBefore() int64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+// ClusterKeySet is a key that seals tickets. It stays as long as tickets live.
+type ClusterKeySet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint32                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`           // from 1; 0 is the configured key
+	Sealed        []byte                 `protobuf:"bytes,2,opt,name=sealed,proto3" json:"sealed,omitempty"`    // nonce and key, under the configured key (AES-256-GCM)
+	Created       int64                  `protobuf:"varint,3,opt,name=created,proto3" json:"created,omitempty"` // microseconds
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClusterKeySet) Reset() {
+	*x = ClusterKeySet{}
+	mi := &file_event_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClusterKeySet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClusterKeySet) ProtoMessage() {}
+
+func (x *ClusterKeySet) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClusterKeySet.ProtoReflect.Descriptor instead.
+func (*ClusterKeySet) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ClusterKeySet) GetId() uint32 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *ClusterKeySet) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+func (x *ClusterKeySet) GetCreated() int64 {
+	if x != nil {
+		return x.Created
+	}
+	return 0
+}
+
 var File_event_proto protoreflect.FileDescriptor
 
 const file_event_proto_rawDesc = "" +
 	"\n" +
-	"\vevent.proto\x12\awaybill\x1a\freason.proto\"\xca\f\n" +
+	"\vevent.proto\x12\awaybill\x1a\freason.proto\"\xf3\r\n" +
 	"\x05Event\x12!\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\r.waybill.KindR\x04kind\x12\x19\n" +
 	"\btrace_id\x18\x02 \x01(\fR\atraceId\x12\x1f\n" +
@@ -2884,7 +3170,10 @@ const file_event_proto_rawDesc = "" +
 	"\x05acked\x18k \x01(\v2\x0e.waybill.AckedR\x05acked\x12'\n" +
 	"\x06opened\x18l \x01(\v2\x0f.waybill.OpenedR\x06opened\x12-\n" +
 	"\buplinked\x18m \x01(\v2\x11.waybill.UplinkedR\buplinked\x12*\n" +
-	"\arefused\x18n \x01(\v2\x10.waybill.RefusedR\arefused\x12*\n" +
+	"\arefused\x18n \x01(\v2\x10.waybill.RefusedR\arefused\x123\n" +
+	"\n" +
+	"identified\x18o \x01(\v2\x13.waybill.IdentifiedR\n" +
+	"identified\x12*\n" +
 	"\aclaimed\x18x \x01(\v2\x10.waybill.ClaimedR\aclaimed\x12-\n" +
 	"\breleased\x18y \x01(\v2\x11.waybill.ReleasedR\breleased\x12'\n" +
 	"\x06kicked\x18z \x01(\v2\x0f.waybill.KickedR\x06kicked\x12*\n" +
@@ -2895,7 +3184,8 @@ const file_event_proto_rawDesc = "" +
 	"\arelayed\x18~ \x01(\v2\x10.waybill.RelayedR\arelayed\x12'\n" +
 	"\x06parked\x18\x7f \x01(\v2\x0f.waybill.ParkedR\x06parked\x12.\n" +
 	"\brestated\x18\x80\x01 \x01(\v2\x11.waybill.RestatedR\brestated\x12(\n" +
-	"\x06sealed\x18\x81\x01 \x01(\v2\x0f.waybill.SealedR\x06sealed\x12+\n" +
+	"\x06sealed\x18\x81\x01 \x01(\v2\x0f.waybill.SealedR\x06sealed\x121\n" +
+	"\tunreached\x18\x82\x01 \x01(\v2\x12.waybill.UnreachedR\tunreached\x12+\n" +
 	"\astarted\x18\x8c\x01 \x01(\v2\x10.waybill.StartedR\astarted\x12%\n" +
 	"\x05alive\x18\x8d\x01 \x01(\v2\x0e.waybill.AliveR\x05alive\x12+\n" +
 	"\astopped\x18\x8e\x01 \x01(\v2\x10.waybill.StoppedR\astopped\x12\"\n" +
@@ -2903,7 +3193,8 @@ const file_event_proto_rawDesc = "" +
 	"\aapp_set\x18\x96\x01 \x01(\v2\f.waybill.AppR\x06appSet\x125\n" +
 	"\vapp_removed\x18\x97\x01 \x01(\v2\x13.waybill.AppRemovedR\n" +
 	"appRemoved\x12+\n" +
-	"\arevoked\x18\x98\x01 \x01(\v2\x10.waybill.RevokedR\arevoked\"\xa9\x02\n" +
+	"\arevoked\x18\x98\x01 \x01(\v2\x10.waybill.RevokedR\arevoked\x12?\n" +
+	"\x0fcluster_key_set\x18\x99\x01 \x01(\v2\x16.waybill.ClusterKeySetR\rclusterKeySet\"\xc5\x02\n" +
 	"\x06Pushed\x12\x17\n" +
 	"\apush_id\x18\x01 \x01(\fR\x06pushId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -2917,7 +3208,8 @@ const file_event_proto_rawDesc = "" +
 	"deliver_at\x18\t \x01(\x03R\tdeliverAt\x12\x16\n" +
 	"\x06digest\x18\n" +
 	" \x01(\x06R\x06digest\x12*\n" +
-	"\x11first_device_wins\x18\v \x01(\bR\x0ffirstDeviceWins\":\n" +
+	"\x11first_device_wins\x18\v \x01(\bR\x0ffirstDeviceWins\x12\x1a\n" +
+	"\bredrives\x18\f \x01(\x04R\bredrives\":\n" +
 	"\vCancelAsked\x12\x17\n" +
 	"\apush_id\x18\x01 \x01(\fR\x06pushId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"=\n" +
@@ -2991,7 +3283,10 @@ const file_event_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\x0e2\x0f.waybill.ReasonR\x06reason\x12\x12\n" +
 	"\x04what\x18\x02 \x01(\tR\x04what\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x18\n" +
-	"\aaddress\x18\x04 \x01(\tR\aaddress\"!\n" +
+	"\aaddress\x18\x04 \x01(\tR\aaddress\"&\n" +
+	"\n" +
+	"Identified\x12\x18\n" +
+	"\asession\x18\x01 \x01(\fR\asession\"!\n" +
 	"\aClaimed\x12\x16\n" +
 	"\x06worker\x18\x01 \x01(\fR\x06worker\"&\n" +
 	"\bReleased\x12\x1a\n" +
@@ -3006,7 +3301,7 @@ const file_event_proto_rawDesc = "" +
 	"dispatched\x12\x12\n" +
 	"\x04sent\x18\x03 \x01(\x03R\x04sent\x12\x1c\n" +
 	"\tdelivered\x18\x04 \x01(\x03R\tdelivered\x12\x16\n" +
-	"\x06opened\x18\x05 \x01(\x03R\x06opened\"\xf1\x02\n" +
+	"\x06opened\x18\x05 \x01(\x03R\x06opened\"\x89\x03\n" +
 	"\aOutcome\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x17\n" +
 	"\apush_id\x18\x02 \x01(\fR\x06pushId\x12$\n" +
@@ -3021,7 +3316,8 @@ const file_event_proto_rawDesc = "" +
 	" \x01(\rR\acommand\x12\x1a\n" +
 	"\bplatform\x18\v \x01(\tR\bplatform\x12\x14\n" +
 	"\x05first\x18\f \x01(\x04R\x05first\x12\x12\n" +
-	"\x04name\x18\r \x01(\tR\x04name\"Q\n" +
+	"\x04name\x18\r \x01(\tR\x04name\x12\x16\n" +
+	"\x06pushed\x18\x0e \x01(\x04R\x06pushed\"Q\n" +
 	"\fSessionEnded\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12'\n" +
 	"\x06reason\x18\x02 \x01(\x0e2\x0f.waybill.ReasonR\x06reason\"5\n" +
@@ -3049,14 +3345,23 @@ const file_event_proto_rawDesc = "" +
 	"\x05epoch\x18\x01 \x01(\rR\x05epoch\x12\x1e\n" +
 	"\n" +
 	"partitions\x18\x02 \x01(\rR\n" +
-	"partitions\"9\n" +
+	"partitions\"\x9c\x01\n" +
+	"\tUnreached\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x17\n" +
+	"\apush_id\x18\x02 \x01(\fR\x06pushId\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x14\n" +
+	"\x05label\x18\x04 \x01(\tR\x05label\x12\x16\n" +
+	"\x06family\x18\x05 \x01(\rR\x06family\x12\x18\n" +
+	"\acommand\x18\x06 \x01(\rR\acommand\"S\n" +
 	"\aStarted\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
-	"\x05lease\x18\x02 \x01(\x03R\x05lease\"Y\n" +
+	"\x05lease\x18\x02 \x01(\x03R\x05lease\x12\x18\n" +
+	"\acontrol\x18\x03 \x01(\x04R\acontrol\"s\n" +
 	"\x05Alive\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05lease\x18\x02 \x01(\x03R\x05lease\x12 \n" +
-	"\vconnections\x18\x03 \x01(\x04R\vconnections\"2\n" +
+	"\vconnections\x18\x03 \x01(\x04R\vconnections\x12\x18\n" +
+	"\acontrol\x18\x04 \x01(\x04R\acontrol\"2\n" +
 	"\aStopped\x12'\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x0f.waybill.ReasonR\x06reason\"\x06\n" +
 	"\x04Tick\"\xa3\x01\n" +
@@ -3065,10 +3370,12 @@ const file_event_proto_rawDesc = "" +
 	"\bapi_keys\x18\x02 \x03(\v2\x0f.waybill.ApiKeyR\aapiKeys\x120\n" +
 	"\n" +
 	"token_keys\x18\x03 \x03(\v2\x11.waybill.TokenKeyR\ttokenKeys\x12*\n" +
-	"\x06policy\x18\x04 \x01(\v2\x12.waybill.AppPolicyR\x06policy\"c\n" +
+	"\x06policy\x18\x04 \x01(\v2\x12.waybill.AppPolicyR\x06policy\"\xaa\x01\n" +
 	"\tAppPolicy\x12/\n" +
 	"\adevices\x18\x01 \x01(\x0e2\x15.waybill.DevicePolicyR\adevices\x12%\n" +
-	"\x0esession_expiry\x18\x02 \x01(\x03R\rsessionExpiry\"0\n" +
+	"\x0esession_expiry\x18\x02 \x01(\x03R\rsessionExpiry\x12\x1c\n" +
+	"\tanonymous\x18\x03 \x01(\bR\tanonymous\x12'\n" +
+	"\x0funreached_after\x18\x04 \x01(\x03R\x0eunreachedAfter\"0\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\"J\n" +
@@ -3077,10 +3384,15 @@ const file_event_proto_rawDesc = "" +
 	"\talgorithm\x18\x02 \x01(\tR\talgorithm\x12\x10\n" +
 	"\x03key\x18\x03 \x01(\fR\x03key\"\f\n" +
 	"\n" +
-	"AppRemoved\"L\n" +
+	"AppRemoved\"d\n" +
 	"\aRevoked\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12'\n" +
-	"\x06reason\x18\x02 \x01(\x0e2\x0f.waybill.ReasonR\x06reason*\x90\x04\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x0f.waybill.ReasonR\x06reason\x12\x16\n" +
+	"\x06before\x18\x03 \x01(\x03R\x06before\"Q\n" +
+	"\rClusterKeySet\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\rR\x02id\x12\x16\n" +
+	"\x06sealed\x18\x02 \x01(\fR\x06sealed\x12\x18\n" +
+	"\acreated\x18\x03 \x01(\x03R\acreated*\xd3\x04\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vKIND_PUSHED\x10\x01\x12\x15\n" +
@@ -3094,7 +3406,8 @@ const file_event_proto_rawDesc = "" +
 	"\vKIND_OPENED\x10\b\x12\x11\n" +
 	"\rKIND_UPLINKED\x10\t\x12\x10\n" +
 	"\fKIND_REFUSED\x10\n" +
-	"\x12\x10\n" +
+	"\x12\x13\n" +
+	"\x0fKIND_IDENTIFIED\x10\v\x12\x10\n" +
 	"\fKIND_CLAIMED\x10\x14\x12\x11\n" +
 	"\rKIND_RELEASED\x10\x15\x12\x0f\n" +
 	"\vKIND_KICKED\x10\x16\x12\x10\n" +
@@ -3104,7 +3417,8 @@ const file_event_proto_rawDesc = "" +
 	"\fKIND_RELAYED\x10\x1a\x12\x0f\n" +
 	"\vKIND_PARKED\x10\x1b\x12\x11\n" +
 	"\rKIND_RESTATED\x10\x1c\x12\x0f\n" +
-	"\vKIND_SEALED\x10\x1d\x12\x10\n" +
+	"\vKIND_SEALED\x10\x1d\x12\x12\n" +
+	"\x0eKIND_UNREACHED\x10\x1e\x12\x10\n" +
 	"\fKIND_STARTED\x10(\x12\x0e\n" +
 	"\n" +
 	"KIND_ALIVE\x10)\x12\x10\n" +
@@ -3112,7 +3426,8 @@ const file_event_proto_rawDesc = "" +
 	"\tKIND_TICK\x10+\x12\x10\n" +
 	"\fKIND_APP_SET\x102\x12\x14\n" +
 	"\x10KIND_APP_REMOVED\x103\x12\x10\n" +
-	"\fKIND_REVOKED\x104*o\n" +
+	"\fKIND_REVOKED\x104\x12\x18\n" +
+	"\x14KIND_CLUSTER_KEY_SET\x105*o\n" +
 	"\x05Class\x12\x15\n" +
 	"\x11CLASS_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fCLASS_DELIVERED\x10\x01\x12\x13\n" +
@@ -3138,46 +3453,49 @@ func file_event_proto_rawDescGZIP() []byte {
 }
 
 var file_event_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_event_proto_goTypes = []any{
-	(Kind)(0),            // 0: waybill.Kind
-	(Class)(0),           // 1: waybill.Class
-	(DevicePolicy)(0),    // 2: waybill.DevicePolicy
-	(*Event)(nil),        // 3: waybill.Event
-	(*Pushed)(nil),       // 4: waybill.Pushed
-	(*CancelAsked)(nil),  // 5: waybill.CancelAsked
-	(*Limits)(nil),       // 6: waybill.Limits
-	(*Connected)(nil),    // 7: waybill.Connected
-	(*Traffic)(nil),      // 8: waybill.Traffic
-	(*Disconnected)(nil), // 9: waybill.Disconnected
-	(*Sent)(nil),         // 10: waybill.Sent
-	(*Bounced)(nil),      // 11: waybill.Bounced
-	(*Acked)(nil),        // 12: waybill.Acked
-	(*Opened)(nil),       // 13: waybill.Opened
-	(*Uplinked)(nil),     // 14: waybill.Uplinked
-	(*Refused)(nil),      // 15: waybill.Refused
-	(*Claimed)(nil),      // 16: waybill.Claimed
-	(*Released)(nil),     // 17: waybill.Released
-	(*Kicked)(nil),       // 18: waybill.Kicked
-	(*Steps)(nil),        // 19: waybill.Steps
-	(*Outcome)(nil),      // 20: waybill.Outcome
-	(*SessionEnded)(nil), // 21: waybill.SessionEnded
-	(*RouteEnded)(nil),   // 22: waybill.RouteEnded
-	(*Relayed)(nil),      // 23: waybill.Relayed
-	(*Parked)(nil),       // 24: waybill.Parked
-	(*Restated)(nil),     // 25: waybill.Restated
-	(*Sealed)(nil),       // 26: waybill.Sealed
-	(*Started)(nil),      // 27: waybill.Started
-	(*Alive)(nil),        // 28: waybill.Alive
-	(*Stopped)(nil),      // 29: waybill.Stopped
-	(*Tick)(nil),         // 30: waybill.Tick
-	(*App)(nil),          // 31: waybill.App
-	(*AppPolicy)(nil),    // 32: waybill.AppPolicy
-	(*ApiKey)(nil),       // 33: waybill.ApiKey
-	(*TokenKey)(nil),     // 34: waybill.TokenKey
-	(*AppRemoved)(nil),   // 35: waybill.AppRemoved
-	(*Revoked)(nil),      // 36: waybill.Revoked
-	(Reason)(0),          // 37: waybill.Reason
+	(Kind)(0),             // 0: waybill.Kind
+	(Class)(0),            // 1: waybill.Class
+	(DevicePolicy)(0),     // 2: waybill.DevicePolicy
+	(*Event)(nil),         // 3: waybill.Event
+	(*Pushed)(nil),        // 4: waybill.Pushed
+	(*CancelAsked)(nil),   // 5: waybill.CancelAsked
+	(*Limits)(nil),        // 6: waybill.Limits
+	(*Connected)(nil),     // 7: waybill.Connected
+	(*Traffic)(nil),       // 8: waybill.Traffic
+	(*Disconnected)(nil),  // 9: waybill.Disconnected
+	(*Sent)(nil),          // 10: waybill.Sent
+	(*Bounced)(nil),       // 11: waybill.Bounced
+	(*Acked)(nil),         // 12: waybill.Acked
+	(*Opened)(nil),        // 13: waybill.Opened
+	(*Uplinked)(nil),      // 14: waybill.Uplinked
+	(*Refused)(nil),       // 15: waybill.Refused
+	(*Identified)(nil),    // 16: waybill.Identified
+	(*Claimed)(nil),       // 17: waybill.Claimed
+	(*Released)(nil),      // 18: waybill.Released
+	(*Kicked)(nil),        // 19: waybill.Kicked
+	(*Steps)(nil),         // 20: waybill.Steps
+	(*Outcome)(nil),       // 21: waybill.Outcome
+	(*SessionEnded)(nil),  // 22: waybill.SessionEnded
+	(*RouteEnded)(nil),    // 23: waybill.RouteEnded
+	(*Relayed)(nil),       // 24: waybill.Relayed
+	(*Parked)(nil),        // 25: waybill.Parked
+	(*Restated)(nil),      // 26: waybill.Restated
+	(*Sealed)(nil),        // 27: waybill.Sealed
+	(*Unreached)(nil),     // 28: waybill.Unreached
+	(*Started)(nil),       // 29: waybill.Started
+	(*Alive)(nil),         // 30: waybill.Alive
+	(*Stopped)(nil),       // 31: waybill.Stopped
+	(*Tick)(nil),          // 32: waybill.Tick
+	(*App)(nil),           // 33: waybill.App
+	(*AppPolicy)(nil),     // 34: waybill.AppPolicy
+	(*ApiKey)(nil),        // 35: waybill.ApiKey
+	(*TokenKey)(nil),      // 36: waybill.TokenKey
+	(*AppRemoved)(nil),    // 37: waybill.AppRemoved
+	(*Revoked)(nil),       // 38: waybill.Revoked
+	(*ClusterKeySet)(nil), // 39: waybill.ClusterKeySet
+	(Reason)(0),           // 40: waybill.Reason
 }
 var file_event_proto_depIdxs = []int32{
 	0,  // 0: waybill.Event.kind:type_name -> waybill.Kind
@@ -3191,46 +3509,49 @@ var file_event_proto_depIdxs = []int32{
 	13, // 8: waybill.Event.opened:type_name -> waybill.Opened
 	14, // 9: waybill.Event.uplinked:type_name -> waybill.Uplinked
 	15, // 10: waybill.Event.refused:type_name -> waybill.Refused
-	16, // 11: waybill.Event.claimed:type_name -> waybill.Claimed
-	17, // 12: waybill.Event.released:type_name -> waybill.Released
-	18, // 13: waybill.Event.kicked:type_name -> waybill.Kicked
-	20, // 14: waybill.Event.outcome:type_name -> waybill.Outcome
-	21, // 15: waybill.Event.session_ended:type_name -> waybill.SessionEnded
-	22, // 16: waybill.Event.route_ended:type_name -> waybill.RouteEnded
-	23, // 17: waybill.Event.relayed:type_name -> waybill.Relayed
-	24, // 18: waybill.Event.parked:type_name -> waybill.Parked
-	25, // 19: waybill.Event.restated:type_name -> waybill.Restated
-	26, // 20: waybill.Event.sealed:type_name -> waybill.Sealed
-	27, // 21: waybill.Event.started:type_name -> waybill.Started
-	28, // 22: waybill.Event.alive:type_name -> waybill.Alive
-	29, // 23: waybill.Event.stopped:type_name -> waybill.Stopped
-	30, // 24: waybill.Event.tick:type_name -> waybill.Tick
-	31, // 25: waybill.Event.app_set:type_name -> waybill.App
-	35, // 26: waybill.Event.app_removed:type_name -> waybill.AppRemoved
-	36, // 27: waybill.Event.revoked:type_name -> waybill.Revoked
-	6,  // 28: waybill.Connected.limits:type_name -> waybill.Limits
-	37, // 29: waybill.Disconnected.reason:type_name -> waybill.Reason
-	8,  // 30: waybill.Disconnected.traffic:type_name -> waybill.Traffic
-	37, // 31: waybill.Bounced.reason:type_name -> waybill.Reason
-	37, // 32: waybill.Refused.reason:type_name -> waybill.Reason
-	37, // 33: waybill.Kicked.reason:type_name -> waybill.Reason
-	1,  // 34: waybill.Outcome.class:type_name -> waybill.Class
-	37, // 35: waybill.Outcome.reason:type_name -> waybill.Reason
-	19, // 36: waybill.Outcome.steps:type_name -> waybill.Steps
-	37, // 37: waybill.SessionEnded.reason:type_name -> waybill.Reason
-	37, // 38: waybill.RouteEnded.reason:type_name -> waybill.Reason
-	37, // 39: waybill.Parked.reason:type_name -> waybill.Reason
-	37, // 40: waybill.Stopped.reason:type_name -> waybill.Reason
-	33, // 41: waybill.App.api_keys:type_name -> waybill.ApiKey
-	34, // 42: waybill.App.token_keys:type_name -> waybill.TokenKey
-	32, // 43: waybill.App.policy:type_name -> waybill.AppPolicy
-	2,  // 44: waybill.AppPolicy.devices:type_name -> waybill.DevicePolicy
-	37, // 45: waybill.Revoked.reason:type_name -> waybill.Reason
-	46, // [46:46] is the sub-list for method output_type
-	46, // [46:46] is the sub-list for method input_type
-	46, // [46:46] is the sub-list for extension type_name
-	46, // [46:46] is the sub-list for extension extendee
-	0,  // [0:46] is the sub-list for field type_name
+	16, // 11: waybill.Event.identified:type_name -> waybill.Identified
+	17, // 12: waybill.Event.claimed:type_name -> waybill.Claimed
+	18, // 13: waybill.Event.released:type_name -> waybill.Released
+	19, // 14: waybill.Event.kicked:type_name -> waybill.Kicked
+	21, // 15: waybill.Event.outcome:type_name -> waybill.Outcome
+	22, // 16: waybill.Event.session_ended:type_name -> waybill.SessionEnded
+	23, // 17: waybill.Event.route_ended:type_name -> waybill.RouteEnded
+	24, // 18: waybill.Event.relayed:type_name -> waybill.Relayed
+	25, // 19: waybill.Event.parked:type_name -> waybill.Parked
+	26, // 20: waybill.Event.restated:type_name -> waybill.Restated
+	27, // 21: waybill.Event.sealed:type_name -> waybill.Sealed
+	28, // 22: waybill.Event.unreached:type_name -> waybill.Unreached
+	29, // 23: waybill.Event.started:type_name -> waybill.Started
+	30, // 24: waybill.Event.alive:type_name -> waybill.Alive
+	31, // 25: waybill.Event.stopped:type_name -> waybill.Stopped
+	32, // 26: waybill.Event.tick:type_name -> waybill.Tick
+	33, // 27: waybill.Event.app_set:type_name -> waybill.App
+	37, // 28: waybill.Event.app_removed:type_name -> waybill.AppRemoved
+	38, // 29: waybill.Event.revoked:type_name -> waybill.Revoked
+	39, // 30: waybill.Event.cluster_key_set:type_name -> waybill.ClusterKeySet
+	6,  // 31: waybill.Connected.limits:type_name -> waybill.Limits
+	40, // 32: waybill.Disconnected.reason:type_name -> waybill.Reason
+	8,  // 33: waybill.Disconnected.traffic:type_name -> waybill.Traffic
+	40, // 34: waybill.Bounced.reason:type_name -> waybill.Reason
+	40, // 35: waybill.Refused.reason:type_name -> waybill.Reason
+	40, // 36: waybill.Kicked.reason:type_name -> waybill.Reason
+	1,  // 37: waybill.Outcome.class:type_name -> waybill.Class
+	40, // 38: waybill.Outcome.reason:type_name -> waybill.Reason
+	20, // 39: waybill.Outcome.steps:type_name -> waybill.Steps
+	40, // 40: waybill.SessionEnded.reason:type_name -> waybill.Reason
+	40, // 41: waybill.RouteEnded.reason:type_name -> waybill.Reason
+	40, // 42: waybill.Parked.reason:type_name -> waybill.Reason
+	40, // 43: waybill.Stopped.reason:type_name -> waybill.Reason
+	35, // 44: waybill.App.api_keys:type_name -> waybill.ApiKey
+	36, // 45: waybill.App.token_keys:type_name -> waybill.TokenKey
+	34, // 46: waybill.App.policy:type_name -> waybill.AppPolicy
+	2,  // 47: waybill.AppPolicy.devices:type_name -> waybill.DevicePolicy
+	40, // 48: waybill.Revoked.reason:type_name -> waybill.Reason
+	49, // [49:49] is the sub-list for method output_type
+	49, // [49:49] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_event_proto_init() }
@@ -3245,7 +3566,7 @@ func file_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_event_proto_rawDesc), len(file_event_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   34,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -67,6 +67,9 @@ var explanations = map[Reason]string{
 	Reason_REASON_LOGGED_OUT:         "The person logged out.",
 	Reason_REASON_SESSION_ENDED:      "The session has ended; the device must log in.",
 	Reason_REASON_SESSION_EXPIRED:    "The device was away for longer than its app lets a session live; it must log in.",
+	Reason_REASON_FLAPPING:           "Two devices, or two copies of one, took each other's place too often; this one must wait before it comes back.",
+	Reason_REASON_TOO_MANY_DEVICES:   "The user logged in on more devices than Waybill keeps; this one was away longest and must log in.",
+	Reason_REASON_NOT_ADMITTED:       "The token names no user, and the app lets in no devices without one.",
 	Reason_REASON_BUSY:               "The log is slow or away; try again later.",
 	Reason_REASON_UNKNOWN_COMMAND:    "Family 0 has no such command.",
 	Reason_REASON_UNKNOWN_CONNECTION: "The gate has no such connection any more.",
@@ -93,8 +96,10 @@ var explanations = map[Reason]string{
 
 	Reason_REASON_STRANGE_CURSOR: "The device's cursor lies beyond the log's end: it is from another log.",
 	Reason_REASON_STRANGE_EPOCH:  "The device's cursor is of an epoch that this log never had.",
+	Reason_REASON_LOG_CUT:        "The log was cut off before everything in it had been read.",
 
 	Reason_REASON_BAD_REQUEST: "The call was malformed.",
 	Reason_REASON_BAD_KEY:     "The API key is unknown.",
 	Reason_REASON_LOG_AWAY:    "The log could not take the record; nothing was accepted, try again.",
+	Reason_REASON_NOT_FOUND:   "There is nothing under that name, or not any more.",
 }

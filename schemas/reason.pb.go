@@ -68,6 +68,9 @@ const (
 	Reason_REASON_REPLACED_SESSION   Reason = 35
 	Reason_REASON_UPLINK_HELD        Reason = 36
 	Reason_REASON_SESSION_EXPIRED    Reason = 37
+	Reason_REASON_FLAPPING           Reason = 38
+	Reason_REASON_TOO_MANY_DEVICES   Reason = 39
+	Reason_REASON_NOT_ADMITTED       Reason = 40
 	// 100-149: how a push ended.
 	Reason_REASON_ACKED               Reason = 100
 	Reason_REASON_CANCELED            Reason = 101
@@ -86,10 +89,12 @@ const (
 	// 150-199: why a device's replay has a gap.
 	Reason_REASON_STRANGE_CURSOR Reason = 150
 	Reason_REASON_STRANGE_EPOCH  Reason = 151
+	Reason_REASON_LOG_CUT        Reason = 152
 	// 200-249: why a call was refused.
 	Reason_REASON_BAD_REQUEST Reason = 200
 	Reason_REASON_BAD_KEY     Reason = 201
 	Reason_REASON_LOG_AWAY    Reason = 202
+	Reason_REASON_NOT_FOUND   Reason = 203
 )
 
 // Enum value maps for Reason.
@@ -133,6 +138,9 @@ var (
 		35:  "REASON_REPLACED_SESSION",
 		36:  "REASON_UPLINK_HELD",
 		37:  "REASON_SESSION_EXPIRED",
+		38:  "REASON_FLAPPING",
+		39:  "REASON_TOO_MANY_DEVICES",
+		40:  "REASON_NOT_ADMITTED",
 		100: "REASON_ACKED",
 		101: "REASON_CANCELED",
 		102: "REASON_COLLAPSED",
@@ -149,9 +157,11 @@ var (
 		113: "REASON_POISON",
 		150: "REASON_STRANGE_CURSOR",
 		151: "REASON_STRANGE_EPOCH",
+		152: "REASON_LOG_CUT",
 		200: "REASON_BAD_REQUEST",
 		201: "REASON_BAD_KEY",
 		202: "REASON_LOG_AWAY",
+		203: "REASON_NOT_FOUND",
 	}
 	Reason_value = map[string]int32{
 		"REASON_NONE":                0,
@@ -192,6 +202,9 @@ var (
 		"REASON_REPLACED_SESSION":    35,
 		"REASON_UPLINK_HELD":         36,
 		"REASON_SESSION_EXPIRED":     37,
+		"REASON_FLAPPING":            38,
+		"REASON_TOO_MANY_DEVICES":    39,
+		"REASON_NOT_ADMITTED":        40,
 		"REASON_ACKED":               100,
 		"REASON_CANCELED":            101,
 		"REASON_COLLAPSED":           102,
@@ -208,9 +221,11 @@ var (
 		"REASON_POISON":              113,
 		"REASON_STRANGE_CURSOR":      150,
 		"REASON_STRANGE_EPOCH":       151,
+		"REASON_LOG_CUT":             152,
 		"REASON_BAD_REQUEST":         200,
 		"REASON_BAD_KEY":             201,
 		"REASON_LOG_AWAY":            202,
+		"REASON_NOT_FOUND":           203,
 	}
 )
 
@@ -245,8 +260,7 @@ var File_reason_proto protoreflect.FileDescriptor
 
 const file_reason_proto_rawDesc = "" +
 	"\n" +
-	"\freason.proto\x12\awaybill*\xd4\n" +
-	"\n" +
+	"\freason.proto\x12\awaybill*\xcb\v\n" +
 	"\x06Reason\x12\x0f\n" +
 	"\vREASON_NONE\x10\x00\x12\x16\n" +
 	"\x12REASON_PEER_CLOSED\x10\x01\x12\x13\n" +
@@ -287,7 +301,10 @@ const file_reason_proto_rawDesc = "" +
 	"\x11REASON_NO_HANDLER\x10\"\x12\x1b\n" +
 	"\x17REASON_REPLACED_SESSION\x10#\x12\x16\n" +
 	"\x12REASON_UPLINK_HELD\x10$\x12\x1a\n" +
-	"\x16REASON_SESSION_EXPIRED\x10%\x12\x10\n" +
+	"\x16REASON_SESSION_EXPIRED\x10%\x12\x13\n" +
+	"\x0fREASON_FLAPPING\x10&\x12\x1b\n" +
+	"\x17REASON_TOO_MANY_DEVICES\x10'\x12\x17\n" +
+	"\x13REASON_NOT_ADMITTED\x10(\x12\x10\n" +
 	"\fREASON_ACKED\x10d\x12\x13\n" +
 	"\x0fREASON_CANCELED\x10e\x12\x14\n" +
 	"\x10REASON_COLLAPSED\x10f\x12\x14\n" +
@@ -303,10 +320,12 @@ const file_reason_proto_rawDesc = "" +
 	"\x11REASON_NEVER_SENT\x10p\x12\x11\n" +
 	"\rREASON_POISON\x10q\x12\x1a\n" +
 	"\x15REASON_STRANGE_CURSOR\x10\x96\x01\x12\x19\n" +
-	"\x14REASON_STRANGE_EPOCH\x10\x97\x01\x12\x17\n" +
+	"\x14REASON_STRANGE_EPOCH\x10\x97\x01\x12\x13\n" +
+	"\x0eREASON_LOG_CUT\x10\x98\x01\x12\x17\n" +
 	"\x12REASON_BAD_REQUEST\x10\xc8\x01\x12\x13\n" +
 	"\x0eREASON_BAD_KEY\x10\xc9\x01\x12\x14\n" +
-	"\x0fREASON_LOG_AWAY\x10\xca\x01B\x19Z\x17waybill/schemas;schemasb\x06proto3"
+	"\x0fREASON_LOG_AWAY\x10\xca\x01\x12\x15\n" +
+	"\x10REASON_NOT_FOUND\x10\xcb\x01B\x19Z\x17waybill/schemas;schemasb\x06proto3"
 
 var (
 	file_reason_proto_rawDescOnce sync.Once

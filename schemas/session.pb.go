@@ -128,6 +128,7 @@ type Login struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"` // JWT, signed with a token key of the app
 	Hello         *Hello                 `protobuf:"bytes,2,opt,name=hello,proto3" json:"hello,omitempty"`
+	Identifies    []byte                 `protobuf:"bytes,3,opt,name=identifies,proto3" json:"identifies,omitempty"` // ticket of the anonymous session that ends with this login
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -172,6 +173,13 @@ func (x *Login) GetToken() string {
 func (x *Login) GetHello() *Hello {
 	if x != nil {
 		return x.Hello
+	}
+	return nil
+}
+
+func (x *Login) GetIdentifies() []byte {
+	if x != nil {
+		return x.Identifies
 	}
 	return nil
 }
@@ -728,9 +736,10 @@ type Ticket struct {
 	User          string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
 	Device        string                 `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"`
 	Session       []byte                 `protobuf:"bytes,4,opt,name=session,proto3" json:"session,omitempty"`
-	SessionTime   int64                  `protobuf:"varint,5,opt,name=session_time,json=sessionTime,proto3" json:"session_time,omitempty"` // microseconds
-	Expires       int64                  `protobuf:"varint,6,opt,name=expires,proto3" json:"expires,omitempty"`                            // microseconds
-	Login         uint64                 `protobuf:"varint,7,opt,name=login,proto3" json:"login,omitempty"`                                // position of the login's connected; 0 = an old ticket
+	SessionTime   int64                  `protobuf:"varint,5,opt,name=session_time,json=sessionTime,proto3" json:"session_time,omitempty"`    // microseconds
+	Expires       int64                  `protobuf:"varint,6,opt,name=expires,proto3" json:"expires,omitempty"`                               // microseconds
+	Login         uint64                 `protobuf:"varint,7,opt,name=login,proto3" json:"login,omitempty"`                                   // position of the login's connected; 0 = an old ticket
+	TokenExpires  int64                  `protobuf:"varint,8,opt,name=token_expires,json=tokenExpires,proto3" json:"token_expires,omitempty"` // microseconds: the token's exp; 0 = an old ticket
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -814,6 +823,13 @@ func (x *Ticket) GetLogin() uint64 {
 	return 0
 }
 
+func (x *Ticket) GetTokenExpires() int64 {
+	if x != nil {
+		return x.TokenExpires
+	}
+	return 0
+}
+
 var File_session_proto protoreflect.FileDescriptor
 
 const file_session_proto_rawDesc = "" +
@@ -827,10 +843,13 @@ const file_session_proto_rawDesc = "" +
 	"\x0eclient_version\x18\x05 \x01(\tR\rclientVersion\x12\x18\n" +
 	"\anetwork\x18\x06 \x01(\tR\anetwork\x12'\n" +
 	"\x06limits\x18\a \x01(\v2\x0f.waybill.LimitsR\x06limits\x12\x12\n" +
-	"\x04zstd\x18\b \x01(\bR\x04zstd\"C\n" +
+	"\x04zstd\x18\b \x01(\bR\x04zstd\"c\n" +
 	"\x05Login\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12$\n" +
-	"\x05hello\x18\x02 \x01(\v2\x0e.waybill.HelloR\x05hello\"F\n" +
+	"\x05hello\x18\x02 \x01(\v2\x0e.waybill.HelloR\x05hello\x12\x1e\n" +
+	"\n" +
+	"identifies\x18\x03 \x01(\fR\n" +
+	"identifies\"F\n" +
 	"\x06Resume\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\fR\x06ticket\x12$\n" +
 	"\x05hello\x18\x02 \x01(\v2\x0e.waybill.HelloR\x05hello\"\xc8\x01\n" +
@@ -868,7 +887,7 @@ const file_session_proto_rawDesc = "" +
 	"\x05flags\x18\x04 \x01(\rR\x05flags\x12\x1b\n" +
 	"\tmax_frame\x18\x05 \x01(\rR\bmaxFrame\x12\x1f\n" +
 	"\vretry_after\x18\x06 \x01(\x03R\n" +
-	"retryAfter\"\xb3\x01\n" +
+	"retryAfter\"\xd8\x01\n" +
 	"\x06Ticket\x12\x10\n" +
 	"\x03app\x18\x01 \x01(\tR\x03app\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x16\n" +
@@ -876,7 +895,8 @@ const file_session_proto_rawDesc = "" +
 	"\asession\x18\x04 \x01(\fR\asession\x12!\n" +
 	"\fsession_time\x18\x05 \x01(\x03R\vsessionTime\x12\x18\n" +
 	"\aexpires\x18\x06 \x01(\x03R\aexpires\x12\x14\n" +
-	"\x05login\x18\a \x01(\x04R\x05loginB\x19Z\x17waybill/schemas;schemasb\x06proto3"
+	"\x05login\x18\a \x01(\x04R\x05login\x12#\n" +
+	"\rtoken_expires\x18\b \x01(\x03R\ftokenExpiresB\x19Z\x17waybill/schemas;schemasb\x06proto3"
 
 var (
 	file_session_proto_rawDescOnce sync.Once

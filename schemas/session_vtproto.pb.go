@@ -140,6 +140,13 @@ func (m *Login) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if len(m.Identifies) > 0 {
+		i -= len(m.Identifies)
+		copy(dAtA[i:], m.Identifies)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.Identifies)))
+		i--
+		dAtA[i] = 0x1a
+	}
 	if m.Hello != nil {
 		size, err := m.Hello.MarshalToSizedBufferVT(dAtA[:i])
 		if err != nil {
@@ -686,6 +693,11 @@ func (m *Ticket) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.TokenExpires != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.TokenExpires))
+		i--
+		dAtA[i] = 0x40
+	}
 	if m.Login != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Login))
 		i--
@@ -783,6 +795,10 @@ func (m *Login) SizeVT() (n int) {
 	}
 	if m.Hello != nil {
 		l = m.Hello.SizeVT()
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	l = len(m.Identifies)
+	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 	}
 	n += len(m.unknownFields)
@@ -1010,6 +1026,9 @@ func (m *Ticket) SizeVT() (n int) {
 	}
 	if m.Login != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.Login))
+	}
+	if m.TokenExpires != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.TokenExpires))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -1385,6 +1404,40 @@ func (m *Login) UnmarshalVT(dAtA []byte) error {
 			}
 			if err := m.Hello.UnmarshalVT(dAtA[iNdEx:postIndex]); err != nil {
 				return err
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Identifies", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Identifies = append(m.Identifies[:0], dAtA[iNdEx:postIndex]...)
+			if m.Identifies == nil {
+				m.Identifies = []byte{}
 			}
 			iNdEx = postIndex
 		default:
@@ -2858,6 +2911,25 @@ func (m *Ticket) UnmarshalVT(dAtA []byte) error {
 					break
 				}
 			}
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TokenExpires", wireType)
+			}
+			m.TokenExpires = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.TokenExpires |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -3264,6 +3336,37 @@ func (m *Login) UnmarshalVTUnsafe(dAtA []byte) error {
 			if err := m.Hello.UnmarshalVTUnsafe(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Identifies", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Identifies = dAtA[iNdEx:postIndex]
 			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
@@ -4757,6 +4860,25 @@ func (m *Ticket) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Login |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TokenExpires", wireType)
+			}
+			m.TokenExpires = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.TokenExpires |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
