@@ -32,7 +32,9 @@ func (f *flush) empty() bool { return len(f.hops) == 0 }
 func (r *round) run() {
 	defer close(r.done)
 	r.of.turn.Lock()
+	began := time.Now()
 	r.err = r.store()
+	r.of.flushed(time.Since(began), r.err)
 	r.of.turn.Unlock()
 	for _, m := range r.handed {
 		r.of.free(m.cut)
@@ -101,7 +103,6 @@ func (r *round) insert(ctx context.Context, name token, members []member) error 
 	if f.empty() {
 		return nil
 	}
-	began := time.Now()
 	err := r.of.sink.insert(ctx, name, &f, func() {
 		for _, m := range members {
 			m.p.Alive()
@@ -110,9 +111,6 @@ func (r *round) insert(ctx context.Context, name token, members []member) error 
 	if err != nil {
 		return err
 	}
-	r.of.mu.Lock()
-	r.of.took = time.Since(began)
-	r.of.mu.Unlock()
 	f.spans(r.of.tracer)
 	return nil
 }

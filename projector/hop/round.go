@@ -26,7 +26,7 @@ type rounds struct {
 
 	mu   sync.Mutex
 	open *round        // takes members; nil = none
-	took time.Duration // by the newest insert
+	took time.Duration // by the newest flush
 	cuts []*cut        // free ones, with their memory
 }
 
@@ -62,10 +62,10 @@ type member struct {
 // maxMembers bounds a flush: each member's mark names all of them.
 const maxMembers = 64
 
-// join makes the caller, a partition of the topic, a member of the open round,
-// of a new one if none is or if the marks of that would be too long with it. It
-// must hand in or leave.
-func (rs *rounds) join(topic string) *round {
+// join makes the caller, a partition of the topic whose first record is so old,
+// a member of the open round, of a new one if none is or if the marks of that
+// would be too long with it. It must hand in or leave.
+func (rs *rounds) join(topic string, age time.Duration) *round {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if rs.open != nil && rs.open.sizeWith(topic) > membersRoom {
@@ -75,7 +75,7 @@ func (rs *rounds) join(topic string) *round {
 	if r == nil {
 		r = &round{of: rs, full: make(chan struct{}), done: make(chan struct{})}
 		rs.open = r
-		r.timer = time.AfterFunc(rs.pace(), r.end)
+		r.timer = time.AfterFunc(rs.pace(age), r.end)
 	}
 	r.size, r.topics = r.sizeWith(topic), append(r.topics, topic)
 	r.missing++
@@ -95,17 +95,33 @@ func (r *round) sizeWith(topic string) int {
 	return n
 }
 
-// longestPace leaves time for the insert within the second after which a hop
-// is to be found.
+// found is the age at which a hop should be there, with some room below the
+// second that is promised: a lookup takes its time too.
+const found = 850 * time.Millisecond
+
+// longestPace bounds how much a flush holds.
 const longestPace = 600 * time.Millisecond
 
-// Of the time, one part in so many is spent on inserts, until longestPace.
-const paceOfInserts = 6
+// Of the time, one part in so many is spent on flushes, as long as a hop is
+// found in time.
+const paceOfFlushes = 6
 
-// pace is how long a round gathers. Larger inserts cost the engine less for
-// each row, so the longer an insert took the longer the next one waits.
-func (rs *rounds) pace() time.Duration {
-	return max(rs.flush, min(paceOfInserts*rs.took, longestPace))
+// pace is how long a round gathers whose first record is so old. Larger inserts
+// cost the engine less for each row, so the longer a flush took the longer the
+// next one waits; but what a slow log and the flush itself take is taken off.
+func (rs *rounds) pace(age time.Duration) time.Duration {
+	most := min(longestPace, found-rs.took-age)
+	return max(rs.flush, min(paceOfFlushes*rs.took, most))
+}
+
+// flushed notes what the newest flush took.
+func (rs *rounds) flushed(took time.Duration, err error) {
+	if err != nil {
+		return
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.took = took
 }
 
 // end closes the round when its time is over.

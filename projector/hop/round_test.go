@@ -45,7 +45,7 @@ func joined(members []member) (rounds [][]member) {
 	rs := newRounds(Config{Flush: time.Hour}, nil)
 	var last *round
 	for _, m := range members {
-		r := rs.join(m.cut.topic)
+		r := rs.join(m.cut.topic, 0)
 		if r != last {
 			rounds, last = append(rounds, nil), r
 		}

@@ -2,6 +2,7 @@ package hop
 
 import (
 	"context"
+	"time"
 
 	"waybill/internal/eventlog"
 )
@@ -77,7 +78,7 @@ func (w *worker) gather(ctx context.Context, c *cut) (*round, error) {
 			before := c.rows.len()
 			c.take(b, 0)
 			if in == nil {
-				in = w.rounds.join(c.topic)
+				in = w.rounds.join(c.topic, age(b))
 				full = in.full
 			}
 			in.grow(c.rows.len() - before)
@@ -88,4 +89,12 @@ func (w *worker) gather(ctx context.Context, c *cut) (*round, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// age of the first record of a batch, by this process's clock.
+func age(b eventlog.Batch) time.Duration {
+	if len(b.Entries) == 0 {
+		return 0
+	}
+	return max(0, time.Since(time.UnixMicro(b.Entries[0].Time)))
 }
