@@ -196,7 +196,8 @@ func connectionTests() []kindTest {
 var silent = []schemas.Kind{
 	schemas.Kind_KIND_UNSPECIFIED, schemas.Kind_KIND_ACKED, schemas.Kind_KIND_CLAIMED, schemas.Kind_KIND_RESTATED, schemas.Kind_KIND_SEALED,
 	schemas.Kind_KIND_STARTED, schemas.Kind_KIND_ALIVE, schemas.Kind_KIND_STOPPED, schemas.Kind_KIND_TICK,
-	schemas.Kind_KIND_APP_SET, schemas.Kind_KIND_APP_REMOVED, schemas.Kind_KIND_REVOKED,
+	schemas.Kind_KIND_APP_SET, schemas.Kind_KIND_APP_REMOVED, schemas.Kind_KIND_REVOKED, schemas.Kind_KIND_CLUSTER_KEY_SET,
+	schemas.Kind_KIND_IDENTIFIED, schemas.Kind_KIND_UNREACHED,
 }
 
 // unfolded are the rows as if each hop had one of its own.
