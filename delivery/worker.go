@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"golang.org/x/sync/errgroup"
 
+	"waybill/internal/control"
 	"waybill/internal/eventlog"
 	"waybill/internal/snapshot"
 	"waybill/schemas"
@@ -30,6 +31,9 @@ type Config struct {
 	// Policies are those in force now, and a channel that is closed when they may
 	// be others. nil: Settings.Policy is that of every app.
 	Policies func() (now Policies, changed <-chan struct{})
+	// Revocations are those in force now, and a channel that is closed when they
+	// may be others. Nobody changes the list. nil: there are none.
+	Revocations func() (now []control.Revocation, changed <-chan struct{})
 	// Session is the group's session timeout (default 10 s): for so long a killed
 	// worker's partitions wait for another one.
 	Session time.Duration
@@ -58,6 +62,9 @@ func New(cfg Config) (*Worker, error) {
 	}
 	if cfg.Policies == nil {
 		cfg.Policies = func() (Policies, <-chan struct{}) { return nil, nil }
+	}
+	if cfg.Revocations == nil {
+		cfg.Revocations = func() ([]control.Revocation, <-chan struct{}) { return nil, nil }
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

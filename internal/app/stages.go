@@ -65,7 +65,8 @@ func NewDelivery(b Base, cfg DeliveryConfig) (*Stage, error) {
 	view := control.Open(log)
 	w, err := delivery.New(delivery.Config{
 		Log: log, Node: node, Settings: cfg.Settings, Session: cfg.Session, Logger: b.Logger, Meter: b.Meter,
-		Policies: func() (delivery.Policies, <-chan struct{}) { return policies(view) },
+		Policies:    func() (delivery.Policies, <-chan struct{}) { return policies(view) },
+		Revocations: view.Revocations,
 		Load: func(ctx context.Context, topic string, partition int32) (*snapshot.Snapshot, error) {
 			return snapshot.Load(ctx, pool, topic, partition)
 		},

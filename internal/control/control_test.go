@@ -208,17 +208,17 @@ func TestViewFollows(t *testing.T) {
 }
 
 func TestFold(t *testing.T) {
-	records := make(map[string]*schemas.App)
+	read := newRecords()
 	set := func(name string) *schemas.Event {
 		return &schemas.Event{Kind: schemas.Kind_KIND_APP_SET, App: name, AppSet: &schemas.App{Name: name}}
 	}
 	for _, e := range []*schemas.Event{
-		set("a"), set("b"), {Kind: schemas.Kind_KIND_APP_REMOVED, App: "a"}, {Kind: schemas.Kind_KIND_REVOKED},
+		set("a"), set("b"), {Kind: schemas.Kind_KIND_APP_REMOVED, App: "a"}, {Kind: schemas.Kind_KIND_TICK},
 		{Kind: schemas.Kind_KIND_APP_SET}, nil,
 	} {
-		fold(records, e)
+		read.fold(&eventlog.Entry{Event: e})
 	}
-	if len(records) != 1 || records["b"] == nil {
-		t.Errorf("%v", records)
+	if len(read.apps) != 1 || read.apps["b"] == nil {
+		t.Errorf("%v", read.apps)
 	}
 }

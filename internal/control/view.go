@@ -30,12 +30,25 @@ func (a *App) TokenKey(kid string) (algorithm string, key []byte, ok bool) {
 	return "", nil, false
 }
 
-// state is all apps as of one record; it is never changed once it is shown.
+// state is all of the topic as of one record; it is never changed once it is
+// shown.
 type state struct {
-	apps     map[string]*App
-	keys     map[[sha256.Size]byte]*App
-	policies map[string]Policy
-	replaced chan struct{} // closed by the next one
+	apps        map[string]*App
+	keys        map[[sha256.Size]byte]*App
+	policies    map[string]Policy
+	revocations []Revocation
+	revoked     map[whose][]Revocation
+	replaced    chan struct{} // closed by the next one
+}
+
+// records are what has been read, by what each is about.
+type records struct {
+	apps    map[string]*schemas.App
+	revoked map[string]Revocation // by the record's key
+}
+
+func newRecords() *records {
+	return &records{apps: make(map[string]*schemas.App), revoked: make(map[string]Revocation)}
 }
 
 // View is the topic as it has been read so far. Its methods may be called at any
@@ -103,42 +116,51 @@ func (v *View) serve(ctx context.Context, p *eventlog.Partition) error {
 	if err := p.Start(eventlog.FromStart, nil); err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
-	records := make(map[string]*schemas.App)
+	read := newRecords()
 	for next := p.Offset(); ; {
 		if next >= end {
-			v.show(records)
+			v.show(read)
 		}
 		batch, err := p.Next(ctx)
 		if err != nil {
 			return err
 		}
 		for _, entry := range batch.Entries {
-			fold(records, entry.Event)
+			read.fold(&entry)
 		}
 		next = batch.Next
 	}
 }
 
 // fold applies one record. Strings and bytes of an entry share the memory of
-// the whole fetch, so the app is copied.
-func fold(records map[string]*schemas.App, e *schemas.Event) {
-	switch e.GetKind() {
+// the whole fetch, so they are copied. A record without a value takes the one of
+// its key back.
+func (r *records) fold(entry *eventlog.Entry) {
+	switch e := entry.Event; e.GetKind() {
 	case schemas.Kind_KIND_APP_SET:
 		if app := clone(e.GetAppSet()); app.GetName() != "" {
-			records[app.Name] = app
+			r.apps[app.Name] = app
 		}
 	case schemas.Kind_KIND_APP_REMOVED:
-		delete(records, e.GetApp())
+		delete(r.apps, e.GetApp())
+	case schemas.Kind_KIND_REVOKED:
+		r.revoked[string(entry.Key)] = revocationOf(e)
+	case schemas.Kind_KIND_UNSPECIFIED:
+		if len(entry.Value) == 0 {
+			delete(r.revoked, string(entry.Key))
+		}
 	}
 }
 
 // show puts what has been read in force.
-func (v *View) show(records map[string]*schemas.App) {
+func (v *View) show(read *records) {
 	s := &state{
 		apps: make(map[string]*App), keys: make(map[[sha256.Size]byte]*App),
 		policies: make(map[string]Policy), replaced: make(chan struct{}),
+		revocations: inOrder(read.revoked),
 	}
-	for name, record := range records {
+	s.revoked = byUser(s.revocations)
+	for name, record := range read.apps {
 		a := &App{Name: name, record: record}
 		s.apps[name], s.policies[name] = a, a.Policy()
 		for _, k := range record.GetApiKeys() {
