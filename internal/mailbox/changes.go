@@ -36,6 +36,7 @@ type DeviceChange struct {
 	*Device
 	Place  int  // in User.Devices
 	Linked bool // session or route changed too, or it is new
+	New    bool // its place has no rows yet
 }
 
 // Track makes the state collect changes from now on. Without it nothing is
@@ -81,8 +82,8 @@ func (u *User) take() Change {
 	u.changes = changes{}
 	for i := range u.Devices {
 		if d := &u.Devices[i]; d.changed || d.linked {
-			c.Devices = append(c.Devices, DeviceChange{Device: d, Place: i, Linked: d.linked})
-			d.changed, d.linked = false, false
+			c.Devices = append(c.Devices, DeviceChange{Device: d, Place: i, Linked: d.linked || !d.stored, New: !d.stored})
+			d.changed, d.linked, d.stored = false, false, true
 		}
 	}
 	for _, w := range u.Waiting {
@@ -135,6 +136,9 @@ func (s *State) Restore(u *User, recent []Recent) {
 		}
 		u.Recent[r.ID] = r
 		u.recentOrder = append(u.recentOrder, r.ID)
+	}
+	for i := range u.Devices {
+		u.Devices[i].stored = true
 	}
 	for _, p := range u.Pushes {
 		p.stored = true

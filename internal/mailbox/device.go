@@ -47,6 +47,7 @@ type Device struct {
 
 	changed bool // cursor and gap, or what moves with each ack
 	linked  bool // the session or the route: at connects and ends only
+	stored  bool // its place has rows, of whichever device
 }
 
 // Connected says that the device has a route.

@@ -72,6 +72,7 @@ func samePushes(u, v *User) error {
 
 func sameDevice(a, b Device) bool {
 	a.changed, b.changed, a.linked, b.linked, a.swept, b.swept = false, false, false, false, 0, 0
+	a.stored, b.stored = false, false
 	return a == b
 }
 

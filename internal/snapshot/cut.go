@@ -41,6 +41,7 @@ type Cut struct {
 	devices  deviceColumns
 	sessions sessionColumns
 	routes   routeColumns
+	fresh    freshDevices
 
 	// Pushes: without a row, with one, and those whose row goes.
 	pushes   pushColumns
@@ -87,6 +88,10 @@ func (s *Snapshot) Cut(next int64) *Cut {
 // add takes one user's changes into the columns of each table.
 func (c *Cut) add(x *mailbox.Change) {
 	for _, d := range x.Devices {
+		if d.New {
+			c.fresh.add(x.User, d)
+			continue
+		}
 		c.devices.add(x.User, d)
 		if d.Linked {
 			c.sessions.add(x.User, d)
@@ -114,7 +119,7 @@ func (c *Cut) add(x *mailbox.Change) {
 
 // Rows is how many rows the cut writes or deletes, about.
 func (c *Cut) Rows() int {
-	n := len(c.devices.place) + len(c.sessions.place) + len(c.routes.place) + len(c.routes.gone.place) +
+	n := c.fresh.rows() + len(c.devices.place) + len(c.sessions.place) + len(c.routes.place) + len(c.routes.gone.place) +
 		len(c.pushes.positions) + len(c.moving.positions) + 2*len(c.gone.positions) + len(c.debts.positions) +
 		len(c.waiting.positions) + len(c.unwaited.positions) +
 		len(c.lists.closing.place) + len(c.lists.tombs.place)

@@ -34,6 +34,14 @@ func (c *deviceColumns) queue(b *batch) {
 	}
 }
 
+// row is what the columns say of one device, for COPY.
+func (c *deviceColumns) row(partition int32, i int) []any {
+	return []any{
+		partition, c.apps[i], c.users[i], c.place[i], c.cursors[i], c.received[i], c.progress[i],
+		c.marks[i], c.gapFrom[i], c.gapTo[i], c.resumed[i], c.names[i],
+	}
+}
+
 // devices come first and in order of place: places are counted from 0 without
 // a hole, since a device is never forgotten.
 func (l *loader) devices() error {
@@ -84,6 +92,14 @@ func (c *sessionColumns) queue(b *batch) {
 	if len(c.place) > 0 {
 		b.add(sqlSessions, c.apps, c.users, c.place, c.sessions, c.installs, c.began, c.loginAt,
 			c.counts, c.ended, c.leaving, c.live, c.platforms, c.clientVersion)
+	}
+}
+
+// row is what the columns say of one session, for COPY.
+func (c *sessionColumns) row(partition int32, i int) []any {
+	return []any{
+		partition, c.apps[i], c.users[i], c.place[i], c.sessions[i], c.installs[i], c.began[i], c.loginAt[i],
+		c.counts[i], c.ended[i], c.leaving[i], c.live[i], c.platforms[i], c.clientVersion[i],
 	}
 }
 

@@ -17,13 +17,18 @@ var ErrFenced = errors.New("the projection stands elsewhere: another writer, a r
 // Flush writes the cut in the caller's transaction, which must be rolled back
 // after any error. The fence comes first and locks the partition's row of
 // projection until the transaction ends, so two writers take turns there. All
-// statements go out at once and cost one round trip.
+// statements go out at once and cost one round trip; devices that are new are
+// copied in behind them.
 func Flush(ctx context.Context, tx pgx.Tx, c *Cut) error {
 	b := &batch{partition: c.Partition}
 	c.queueFence(b)
 	b.Queue(sqlPlans)
 	c.queue(b)
-	if err := tx.SendBatch(ctx, &b.Batch).Close(); err != nil {
+	err := tx.SendBatch(ctx, &b.Batch).Close()
+	if err == nil {
+		err = c.fresh.copy(ctx, tx, c.Partition)
+	}
+	if err != nil {
 		return fmt.Errorf("flush %s/%d from %d to %d: %w", c.Topic, c.Partition, c.From, c.To, err)
 	}
 	return nil

@@ -17,7 +17,9 @@ type routeColumns struct {
 // add takes a device whose route may have begun, changed or ended.
 func (c *routeColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
 	if !d.Connected() {
-		c.gone.add(u, d.Place)
+		if !d.New {
+			c.gone.add(u, d.Place)
+		}
 		return
 	}
 	c.places.add(u, d.Place)
@@ -36,6 +38,14 @@ func (c *routeColumns) queue(b *batch) {
 	if len(c.place) > 0 {
 		b.add(sqlRoutes, c.apps, c.users, c.place, c.gates, c.incarnations, c.connections,
 			c.base, c.resumeAt, c.since, c.windows, c.maxFrames, c.adopt)
+	}
+}
+
+// row is what the columns say of one route, for COPY.
+func (c *routeColumns) row(partition int32, i int) []any {
+	return []any{
+		partition, c.apps[i], c.users[i], c.place[i], c.gates[i], c.incarnations[i], c.connections[i],
+		c.base[i], c.resumeAt[i], c.since[i], c.windows[i], c.maxFrames[i], c.adopt[i],
 	}
 }
 
