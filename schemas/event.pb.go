@@ -2801,8 +2801,11 @@ type AppPolicy struct {
 	// Milliseconds that a push waits for a device before it is said that nobody
 	// is connected; 0 = the default, below 0 = it is not said.
 	UnreachedAfter int64 `protobuf:"varint,4,opt,name=unreached_after,json=unreachedAfter,proto3" json:"unreached_after,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Microseconds since 1970: how pushes end is told in waybill.outcomes.<app>
+	// from then on, by the broker's time; 0 = it is not told.
+	OutcomesSince int64 `protobuf:"varint,5,opt,name=outcomes_since,json=outcomesSince,proto3" json:"outcomes_since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AppPolicy) Reset() {
@@ -2859,6 +2862,13 @@ func (x *AppPolicy) GetAnonymous() bool {
 func (x *AppPolicy) GetUnreachedAfter() int64 {
 	if x != nil {
 		return x.UnreachedAfter
+	}
+	return 0
+}
+
+func (x *AppPolicy) GetOutcomesSince() int64 {
+	if x != nil {
+		return x.OutcomesSince
 	}
 	return 0
 }
@@ -3370,12 +3380,13 @@ const file_event_proto_rawDesc = "" +
 	"\bapi_keys\x18\x02 \x03(\v2\x0f.waybill.ApiKeyR\aapiKeys\x120\n" +
 	"\n" +
 	"token_keys\x18\x03 \x03(\v2\x11.waybill.TokenKeyR\ttokenKeys\x12*\n" +
-	"\x06policy\x18\x04 \x01(\v2\x12.waybill.AppPolicyR\x06policy\"\xaa\x01\n" +
+	"\x06policy\x18\x04 \x01(\v2\x12.waybill.AppPolicyR\x06policy\"\xd1\x01\n" +
 	"\tAppPolicy\x12/\n" +
 	"\adevices\x18\x01 \x01(\x0e2\x15.waybill.DevicePolicyR\adevices\x12%\n" +
 	"\x0esession_expiry\x18\x02 \x01(\x03R\rsessionExpiry\x12\x1c\n" +
 	"\tanonymous\x18\x03 \x01(\bR\tanonymous\x12'\n" +
-	"\x0funreached_after\x18\x04 \x01(\x03R\x0eunreachedAfter\"0\n" +
+	"\x0funreached_after\x18\x04 \x01(\x03R\x0eunreachedAfter\x12%\n" +
+	"\x0eoutcomes_since\x18\x05 \x01(\x03R\routcomesSince\"0\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\"J\n" +

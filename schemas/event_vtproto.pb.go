@@ -2313,6 +2313,11 @@ func (m *AppPolicy) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.OutcomesSince != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.OutcomesSince))
+		i--
+		dAtA[i] = 0x28
+	}
 	if m.UnreachedAfter != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.UnreachedAfter))
 		i--
@@ -3509,6 +3514,9 @@ func (m *AppPolicy) SizeVT() (n int) {
 	}
 	if m.UnreachedAfter != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.UnreachedAfter))
+	}
+	if m.OutcomesSince != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.OutcomesSince))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -9858,6 +9866,25 @@ func (m *AppPolicy) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.UnreachedAfter |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field OutcomesSince", wireType)
+			}
+			m.OutcomesSince = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.OutcomesSince |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -16749,6 +16776,25 @@ func (m *AppPolicy) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.UnreachedAfter |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field OutcomesSince", wireType)
+			}
+			m.OutcomesSince = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.OutcomesSince |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
