@@ -62,8 +62,10 @@ func Apply(ctx context.Context, log *eventlog.Log, c Change) (changed []string, 
 		if err := log.CreateTopics(ctx, eventlog.AppSpecs(app.Name, c.Partitions, c.Replication)); err != nil {
 			return changed, fmt.Errorf("create topics of %s: %w", app.Name, err)
 		}
-		if known, ok := now.App(app.Name); ok && same(known.record, app) {
-			continue
+		if known, ok := now.App(app.Name); ok {
+			if app = keepSince(known, app); same(known.record, app) {
+				continue
+			}
 		}
 		if err := set(ctx, appender, app, c.Who); err != nil {
 			return changed, fmt.Errorf("set %s: %w", app.Name, err)

@@ -43,6 +43,8 @@ type (
 	filePolicy struct {
 		Devices string `json:"devices"`
 		Expiry  *int64 `json:"session_expiry"`
+		// Outcomes are told in waybill.outcomes.<app>.
+		Outcomes bool `json:"outcomes"`
 	}
 	fileAPIKey struct {
 		ID  string `json:"id"`
@@ -78,7 +80,7 @@ func ReadFile(r io.Reader) ([]*schemas.App, error) {
 	d.DisallowUnknownFields()
 	var file appsFile
 	if err := d.Decode(&file); err != nil {
-		return nil, fmt.Errorf("read apps: %w; allowed: an object with apps, each with name, api_keys (id, key), token_keys (id, algorithm, secret or public_key) and policy (devices, session_expiry)", err)
+		return nil, fmt.Errorf("read apps: %w; allowed: an object with apps, each with name, api_keys (id, key), token_keys (id, algorithm, secret or public_key) and policy (devices, session_expiry, outcomes)", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("read apps: there is more after the object; allowed: one object")

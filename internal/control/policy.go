@@ -54,7 +54,8 @@ func (c *checker) policy(at string, f *filePolicy) *schemas.AppPolicy {
 			c.wrong(at+".session_expiry", fmt.Sprintf("is %d", *f.Expiry), fmt.Sprintf("%d to %d seconds", minExpiry, maxExpiry))
 		}
 	}
-	if policyOf(p) == policyOf(nil) {
+	outcomes(p, f.Outcomes)
+	if policyOf(p) == policyOf(nil) && p.OutcomesSince == 0 {
 		return nil
 	}
 	return p

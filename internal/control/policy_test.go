@@ -44,7 +44,7 @@ func TestReadPolicyBad(t *testing.T) {
 		{`{"session_expiry":0}`, `apps[0].policy.session_expiry is 0; allowed: 60 to 31536000 seconds`},
 		{`{"session_expiry":-1}`, `is -1; allowed`},
 		{`{"session_expiry":31536001}`, `is 31536001; allowed`},
-		{`{"session_expiry":"30d"}`, `policy (devices, session_expiry)`},
+		{`{"session_expiry":"30d"}`, `policy (devices, session_expiry, outcomes)`},
 		{`{"device":"many"}`, `unknown field "device"`},
 	} {
 		_, err := ReadFile(strings.NewReader(`{"apps":[{"name":"freight","policy":` + c.policy + `}]}`))

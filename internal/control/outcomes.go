@@ -1,0 +1,41 @@
+package control
+
+import (
+	"time"
+
+	"waybill/schemas"
+)
+
+// outcomes turns the feed of waybill.outcomes.<app> on, from now on: the record
+// says the time, so that every reader of the log begins at the same place.
+func outcomes(p *schemas.AppPolicy, on bool) {
+	if on {
+		p.OutcomesSince = time.Now().UnixMicro()
+	}
+}
+
+// keepSince is app with the time at which its outcomes were turned on, if they
+// were on in the record before: a change of something else is no new beginning.
+func keepSince(before *App, app *schemas.App) *schemas.App {
+	since := before.record.GetPolicy().GetOutcomesSince()
+	if since == 0 || app.GetPolicy().GetOutcomesSince() == 0 {
+		return app
+	}
+	c := clone(app)
+	c.Policy.OutcomesSince = since
+	return c
+}
+
+// Outcomes are the apps whose outcomes are told in their topics, each with the
+// time from which on (microseconds), and a channel that is closed when they may
+// be others.
+func (v *View) Outcomes() (since map[string]int64, changed <-chan struct{}) {
+	s := v.state.Load()
+	since = make(map[string]int64)
+	for name, app := range s.apps {
+		if at := app.record.GetPolicy().GetOutcomesSince(); at > 0 {
+			since[name] = at
+		}
+	}
+	return since, s.replaced
+}
