@@ -3,7 +3,9 @@ package session
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -62,11 +64,7 @@ func (r *Rebuild) compare(ctx context.Context) (found []Difference, err error) {
 // compareTable compares by checksum, and looks at the rows only where that
 // differs; nil: the table says the same.
 func (r *Rebuild) compareTable(ctx context.Context, live querier, name string) (*Difference, error) {
-	a, err := checksumOf(ctx, live, name)
-	if err != nil {
-		return nil, err
-	}
-	b, err := checksumOf(ctx, r.db, name)
+	a, b, err := bothChecksums(ctx, live, r.db, name)
 	if err != nil {
 		return nil, err
 	}
@@ -105,6 +103,16 @@ func lines(name string) string {
 type checksum struct {
 	rows int64
 	sum  string
+}
+
+// bothChecksums reads the two tables side by side.
+func bothChecksums(ctx context.Context, live, rebuilt querier, name string) (a, b checksum, err error) {
+	var errLive error
+	var wg sync.WaitGroup
+	wg.Go(func() { a, errLive = checksumOf(ctx, live, name) })
+	b, err = checksumOf(ctx, rebuilt, name)
+	wg.Wait()
+	return a, b, errors.Join(errLive, err)
 }
 
 func checksumOf(ctx context.Context, q querier, name string) (c checksum, err error) {
