@@ -122,6 +122,9 @@ func (c *Core) decideCopies(u *mailbox.User, w *userWork, p *mailbox.Push) (far 
 			far.open = far.open || disp || c.ending(cp)
 		}
 	}
+	if c.faults.CancelsDispatched && p.Ask == schemas.Reason_REASON_CANCELED {
+		return reach{}
+	}
 	return far
 }
 
@@ -157,7 +160,7 @@ func (c *Core) decideCopy(u *mailbox.User, w *userWork, p *mailbox.Push, i int) 
 	case p.FirstWins && p.Delivered && !disp:
 		// What was dispatched may be seen, and waits for its own device's word.
 		c.endCopy(u, p, i, withdrawn, schemas.Reason_REASON_DELIVERED_ELSEWHERE)
-	case cp.Tries >= poisonAfter && disp:
+	case c.tries(u, cp, i) >= poisonAfter && disp:
 		c.endCopy(u, p, i, unconfirmed, schemas.Reason_REASON_POISON)
 	case late && disp && c.unheard(&u.Devices[i], p, cp):
 		c.endCopy(u, p, i, unconfirmed, copyReason(cp))

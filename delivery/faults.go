@@ -1,5 +1,10 @@
 package delivery
 
+import (
+	"waybill/internal/mailbox"
+	"waybill/schemas"
+)
+
 // Faults switches off single clauses of the core, so that the simulation can
 // show that it would find a core without them. The zero value, the only one
 // that production knows, switches off none.
@@ -12,6 +17,9 @@ type Faults struct {
 	ForgetsHeld       bool // a gate that takes commands again is not told what waits for it
 	NoGrace           bool // ack timers run on while the gate is stopped
 	NeverResays       bool // lost commands are not said again
+	SaysTwice         bool // an outcome that is under way is said again
+	CancelsDispatched bool // a cancel also ends what was dispatched
+	PoisonSpreads     bool // with a poison push, what was dispatched beside it is given up
 }
 
 // Plant takes clauses away. It is for the simulation alone.
@@ -26,6 +34,47 @@ func (c *Core) Recheck() {
 	for _, u := range c.state.Users {
 		c.mark(u).all = true
 	}
+}
+
+// tries of the copy: those of the device's poison push, if that spreads.
+func (c *Core) tries(u *mailbox.User, cp *mailbox.Copy, i int) uint8 {
+	if !c.faults.PoisonSpreads {
+		return cp.Tries
+	}
+	most := cp.Tries
+	for _, p := range u.Pushes {
+		most = max(most, p.Copy(i).Tries)
+	}
+	return most
+}
+
+// Stranded is an open push at which nothing makes the core look again, though
+// its ttl and an ack timer will be over by then; 0 = none. It is for the
+// simulation alone, which asks between a Take and the next record.
+func (c *Core) Stranded() schemas.Position {
+	if !c.active {
+		return 0
+	}
+	for _, u := range c.state.Users {
+		w, ok := u.Work.(*userWork)
+		for _, p := range u.Pushes {
+			if p.End == 0 && c.endingWhole(p) == 0 && !(ok && c.looksAgain(w, p)) {
+				return p.Pos
+			}
+		}
+	}
+	return 0
+}
+
+// looksAgain: the user's timer runs out in time, or a decision that will be read
+// back has been said.
+func (c *Core) looksAgain(w *userWork, p *mailbox.Push) bool {
+	for i := range p.Copies {
+		if c.ending(&p.Copies[i]) {
+			return true
+		}
+	}
+	return w.marked || len(w.held) > 0 || w.place > 0 && w.timer <= p.Dead+c.set.AckTimer.Microseconds()+1
 }
 
 // actUnread folds own outcomes as if they had been read.

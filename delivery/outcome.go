@@ -38,7 +38,7 @@ func (c *Core) endWhole(u *mailbox.User, p *mailbox.Push, class schemas.Class, r
 // same time the outcome of the push as a whole: one record says both.
 func (c *Core) endCopy(u *mailbox.User, p *mailbox.Push, i int, class schemas.Class, reason schemas.Reason) {
 	cp, d := &p.Copies[i], &u.Devices[i]
-	if c.ending(cp) {
+	if c.ending(cp) && !c.faults.SaysTwice {
 		return
 	}
 	c.worked(cp).Ending = class
