@@ -26,7 +26,7 @@ func (l *Log) Follow(ctx context.Context, cfg FollowConfig) error {
 	if err != nil {
 		return fmt.Errorf("follow %s: %w", cfg.Topic, err)
 	}
-	r, err := l.newReader(cfg.Fetch)
+	r, err := l.newReader(cfg.Fetch, "")
 	if err != nil {
 		return fmt.Errorf("follow %s: %w", cfg.Topic, err)
 	}

@@ -87,7 +87,7 @@ func (l *Log) Join(ctx context.Context, cfg GroupConfig) error {
 			return nil // ctx has ended
 		}
 	}
-	r, err := l.newReader(cfg.Fetch)
+	r, err := l.newReader(cfg.Fetch, cfg.Group)
 	if err != nil {
 		return fmt.Errorf("join %s: %w", cfg.Group, err)
 	}

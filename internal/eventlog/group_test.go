@@ -138,7 +138,7 @@ func TestCommitIsFenced(t *testing.T) {
 	}
 	second := join(t, l, func(*Partition, Batch) error { return nil })
 	q := signal(t, second.given, "a partition of the second reader")
-	client, err := l.newReader(Fetch{})
+	client, err := l.newReader(Fetch{}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,7 +63,8 @@ func (f Fetch) options() []kgo.Opt {
 type reader struct {
 	log    *Log
 	client *kgo.Client
-	reuse  bool // Fetch.Reuse
+	reuse  bool   // Fetch.Reuse
+	group  string // that assigns the partitions; empty = by hand
 	unlag  metric.Registration
 
 	mu    sync.Mutex
@@ -74,8 +75,8 @@ type reader struct {
 	wake    context.CancelFunc // ends the poll that runs; set by the poll loop
 }
 
-func (l *Log) newReader(f Fetch) (*reader, error) {
-	r := &reader{log: l, reuse: f.Reuse, parts: make(map[place]*Partition), wake: func() {}}
+func (l *Log) newReader(f Fetch, group string) (*reader, error) {
+	r := &reader{log: l, reuse: f.Reuse, group: group, parts: make(map[place]*Partition), wake: func() {}}
 	var err error
 	if r.client, err = kgo.NewClient(l.options(f.options()...)...); err != nil {
 		return nil, fmt.Errorf("open reader: %w", err)
@@ -193,7 +194,7 @@ func (r *reader) observeLag(_ context.Context, o metric.Observer) error {
 	defer r.mu.Unlock()
 	for at, p := range r.parts {
 		o.ObserveInt64(r.log.metrics.lag, max(p.end.Load()-p.next.Load(), 0),
-			metric.WithAttributes(attribute.String("topic", at.topic), attribute.Int("partition", int(at.partition))))
+			metric.WithAttributes(attribute.String("group", r.group), attribute.String("topic", at.topic), attribute.Int("partition", int(at.partition))))
 	}
 	return nil
 }

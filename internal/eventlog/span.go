@@ -34,13 +34,27 @@ func (l *Log) span(ctx context.Context, topic string, partition int32) (span, er
 	return span{start, end}, err
 }
 
+// OffsetAt is the offset of the first record whose broker time, in microseconds,
+// is not before at; the partition's end where there is none.
+func (p *Partition) OffsetAt(ctx context.Context, at int64) (int64, error) {
+	offset, err := p.r.log.listOffset(ctx, p.topic, p.number, max(at/1000, 0))
+	if err == nil && offset < 0 {
+		offset, err = p.End(ctx)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look up a time in %s/%d: %w", p.topic, p.number, err)
+	}
+	return offset, nil
+}
+
 // The timestamps with which Kafka's ListOffsets asks for an end of the log.
 const (
 	newest = -1
 	oldest = -2
 )
 
-// listOffset asks for one end of the log.
+// listOffset asks for one end of the log, or for the first record that is not
+// before a time in milliseconds: -1 = there is none.
 func (l *Log) listOffset(ctx context.Context, topic string, partition int32, at int64) (int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1
