@@ -2375,11 +2375,13 @@ func (x *Restated) GetPlatform() string {
 	return ""
 }
 
-// Sealed ends a partition; what follows belongs to the next epoch.
+// Sealed ends a partition; what follows belongs to the next epoch. In the
+// control topic it announces that epoch, and says it again.
 type Sealed struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epoch         uint32                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`           // the next one
 	Partitions    uint32                 `protobuf:"varint,2,opt,name=partitions,proto3" json:"partitions,omitempty"` // of the next topic
+	Done          bool                   `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`             // control topic: every partition of the epoch before has its seal
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2426,6 +2428,13 @@ func (x *Sealed) GetPartitions() uint32 {
 		return x.Partitions
 	}
 	return 0
+}
+
+func (x *Sealed) GetDone() bool {
+	if x != nil {
+		return x.Done
+	}
+	return false
 }
 
 // Unreached: the push waits, and nobody was connected who could take it: an
@@ -2686,8 +2695,11 @@ func (x *Stopped) GetReason() Reason {
 	return Reason_REASON_NONE
 }
 
+// Tick: the node is there. In the gates topic, where it appends facts, it says to
+// which epoch.
 type Tick struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint32                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"` // everything it appended to those before is in the log
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2720,6 +2732,13 @@ func (x *Tick) ProtoReflect() protoreflect.Message {
 // Deprecated: Use Tick.ProtoReflect.Descriptor instead.
 func (*Tick) Descriptor() ([]byte, []int) {
 	return file_event_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Tick) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
 }
 
 // App is a tenant: the fact that creates or changes it carries it whole.
@@ -3350,12 +3369,13 @@ const file_event_proto_rawDesc = "" +
 	"\vuplink_mark\x18\x04 \x01(\x04R\n" +
 	"uplinkMark\x12\x16\n" +
 	"\x06parked\x18\x05 \x03(\x04R\x06parked\x12\x1a\n" +
-	"\bplatform\x18\x06 \x01(\tR\bplatform\">\n" +
+	"\bplatform\x18\x06 \x01(\tR\bplatform\"R\n" +
 	"\x06Sealed\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\rR\x05epoch\x12\x1e\n" +
 	"\n" +
 	"partitions\x18\x02 \x01(\rR\n" +
-	"partitions\"\x9c\x01\n" +
+	"partitions\x12\x12\n" +
+	"\x04done\x18\x03 \x01(\bR\x04done\"\x9c\x01\n" +
 	"\tUnreached\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x17\n" +
 	"\apush_id\x18\x02 \x01(\fR\x06pushId\x12\x12\n" +
@@ -3373,8 +3393,9 @@ const file_event_proto_rawDesc = "" +
 	"\vconnections\x18\x03 \x01(\x04R\vconnections\x12\x18\n" +
 	"\acontrol\x18\x04 \x01(\x04R\acontrol\"2\n" +
 	"\aStopped\x12'\n" +
-	"\x06reason\x18\x01 \x01(\x0e2\x0f.waybill.ReasonR\x06reason\"\x06\n" +
-	"\x04Tick\"\xa3\x01\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x0f.waybill.ReasonR\x06reason\"\x1c\n" +
+	"\x04Tick\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\rR\x05epoch\"\xa3\x01\n" +
 	"\x03App\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12*\n" +
 	"\bapi_keys\x18\x02 \x03(\v2\x0f.waybill.ApiKeyR\aapiKeys\x120\n" +
