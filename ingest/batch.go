@@ -146,8 +146,13 @@ func (s *Server) event(app string, r *request) *schemas.Event {
 	if r.cancel {
 		return s.cancelEvent(app, r)
 	}
+	return r.pushed(s.cfg.Node, app)
+}
+
+// pushed is the event of a push request, without what differs from user to user.
+func (r *request) pushed(node, app string) *schemas.Event {
 	e := &schemas.Event{
-		Kind: schemas.Kind_KIND_PUSHED, App: app, Device: r.device, Node: s.cfg.Node,
+		Kind: schemas.Kind_KIND_PUSHED, App: app, Device: r.device, Node: node,
 		TraceId: r.trace.id[:], ParentSpan: r.trace.parentSpan(),
 		Pushed: &schemas.Pushed{
 			Name: r.name, Family: r.family, Command: r.command, Body: r.body, Ttl: r.ttl, Label: r.label,
@@ -158,8 +163,10 @@ func (s *Server) event(app string, r *request) *schemas.Event {
 	return e
 }
 
-func (s *Server) append(p *push, e *schemas.Event) {
-	b := p.batch
+func (s *Server) append(p *push, e *schemas.Event) { p.batch.append(s.appender, p, e) }
+
+// append hands one push over, unless an earlier one of its user was refused.
+func (b *batch) append(to *eventlog.Appender, p *push, e *schemas.Event) {
 	if _, held := b.held[p.user]; held {
 		p.state.Store(notInLog)
 		return
@@ -167,7 +174,7 @@ func (s *Server) append(p *push, e *schemas.Event) {
 	r := record(e)
 	r.Urgent = true
 	b.open.Add(1)
-	if err := s.appender.Append(r, p.done); err != nil {
+	if err := to.Append(r, p.done); err != nil {
 		p.state.Store(notInLog)
 		b.leave()
 		b.hold(p.user)

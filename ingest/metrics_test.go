@@ -38,7 +38,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// flatten names each point by its instrument and its one attribute.
+// flatten names each point by its instrument and its attribute, if it has one.
 func flatten(all metricdata.ResourceMetrics) map[string]int64 {
 	flat := make(map[string]int64)
 	for _, scope := range all.ScopeMetrics {
@@ -46,7 +46,11 @@ func flatten(all metricdata.ResourceMetrics) map[string]int64 {
 			switch data := m.Data.(type) {
 			case metricdata.Sum[int64]:
 				for _, p := range data.DataPoints {
-					flat[m.Name+" "+p.Attributes.ToSlice()[0].Value.AsString()] = p.Value
+					name := m.Name
+					for _, a := range p.Attributes.ToSlice() {
+						name += " " + a.Value.AsString()
+					}
+					flat[name] = p.Value
 				}
 			case metricdata.Histogram[float64]:
 				for _, p := range data.DataPoints {

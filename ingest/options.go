@@ -52,6 +52,8 @@ func (r *request) readDeliverAt(s *scanner) *Violation {
 		return violation("deliver_at", "is too far ahead", allowDeliverAt)
 	case ahead > 0:
 		r.deliverAt = at
+	default:
+		r.passed = at
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ type request struct {
 	// Options; see option.
 	collapse  string
 	deliverAt int64 // microseconds since 1970; 0 = at once
+	passed    int64 // deliver_at that had passed when it was read; 0 = none
 	firstWins bool
 	dry       bool // only checked
 }

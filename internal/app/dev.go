@@ -214,7 +214,7 @@ func (d *Dev) build(name string) (*Stage, error) {
 	}
 	switch name {
 	case DevIngest:
-		return NewIngest(b, IngestConfig{Number: 1, Listen: d.cfg.Ingest})
+		return NewIngest(b, IngestConfig{Number: 1, Listen: d.cfg.Ingest, Session: d.cfg.Session})
 	case DevDelivery:
 		set := delivery.Defaults()
 		if d.cfg.Settings != nil {

@@ -19,11 +19,13 @@ import (
 
 // IngestConfig of the push API.
 type IngestConfig struct {
-	Number uint32
-	Listen string // host:port for app-servers
+	Number  uint32
+	Listen  string        // host:port for app-servers
+	Session time.Duration // of the group that reads the intake topics; 0 = 10 s
 }
 
-// NewIngest is the HTTP door of the log.
+// NewIngest is the front door of the log for app-servers: HTTP and the intake
+// topics.
 func NewIngest(b Base, cfg IngestConfig) (*Stage, error) {
 	node := b.node("ingest", cfg.Number)
 	log, err := b.open(node)
@@ -36,9 +38,17 @@ func NewIngest(b Base, cfg IngestConfig) (*Stage, error) {
 		log.Close()
 		return nil, fmt.Errorf("make ingest: %w", err)
 	}
+	intake, err := ingest.NewIntake(ingest.IntakeConfig{
+		Log: log, Control: view, Node: node, Session: cfg.Session, Logger: b.Logger, Meter: b.Meter,
+	})
+	if err != nil {
+		s.Close()
+		log.Close()
+		return nil, fmt.Errorf("make ingest: %w", err)
+	}
 	return &Stage{
 		Name: node, base: b, needs: needs{topics: []string{eventlog.EventsTopic, eventlog.ControlTopic}},
-		parts: []func(context.Context) error{view.Run, s.Run},
+		parts: []func(context.Context) error{view.Run, s.Run, intake.Run},
 		close: []func(){log.Close}, ready: s.Ready(), check: started(view.Ready()), addr: s.Addr,
 	}, nil
 }
