@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -116,25 +115,11 @@ func asUplink(r *eventlog.Record, e *schemas.Event, value []byte) {
 	r.Stamp = eventlog.StampHeader
 	r.Headers = []eventlog.Header{
 		{Key: eventlog.StampHeaderName, Value: r.Value},
-		{Key: "traceparent", Value: traceparent(e)},
+		{Key: "traceparent", Value: e.AppendTraceparent(make([]byte, 0, schemas.TraceparentSize))},
 		{Key: "user", Value: []byte(e.User)},
 		{Key: "device", Value: []byte(e.Device)},
 		{Key: "family", Value: strconv.AppendUint(nil, uint64(u.GetFamily()), 10)},
 		{Key: "command", Value: strconv.AppendUint(nil, uint64(u.GetCommand()), 10)},
 	}
 	r.Value = value
-}
-
-// traceparent of W3C, sampled. Where no span is known, the trace id's own last
-// half stands for it: it is never zero.
-func traceparent(e *schemas.Event) []byte {
-	id := schemas.IDFrom(e.TraceId)
-	parent := id[8:]
-	if len(e.ParentSpan) == 8 {
-		parent = e.ParentSpan
-	}
-	b := make([]byte, 0, len("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))
-	b = hex.AppendEncode(append(b, "00-"...), id[:])
-	b = hex.AppendEncode(append(b, '-'), parent)
-	return append(b, "-01"...)
 }
