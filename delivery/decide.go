@@ -103,6 +103,7 @@ func (c *Core) decidePush(u *mailbox.User, w *userWork, p *mailbox.Push) {
 	}
 	if !far.open {
 		c.decideWhole(u, w, p, far)
+		c.sayUnreached(u, p)
 	}
 }
 

@@ -15,6 +15,9 @@ type Policy struct {
 	// SessionExpiry ends the session of a device that had no connection for so
 	// long; 0 = never.
 	SessionExpiry time.Duration
+	// UnreachedAfter is how long a push waits, and nobody is connected who could
+	// take it, until that is said; 0 = it is not said.
+	UnreachedAfter time.Duration
 }
 
 // Policies are those of the apps by their names; nobody changes them. One that
@@ -31,7 +34,8 @@ func (c *Core) SetPolicies(now Policies) {
 	}
 	c.away = max(c.now, 1)
 	for _, u := range c.state.Users {
-		if len(u.Devices) > 1 && c.policyIn(now, u).Devices != c.policyIn(before, u).Devices {
+		is, was := c.policyIn(now, u), c.policyIn(before, u)
+		if len(u.Devices) > 1 && is.Devices != was.Devices || len(u.Pushes) > 0 && is.UnreachedAfter != was.UnreachedAfter {
 			c.mark(u).all = true
 		}
 	}

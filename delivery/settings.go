@@ -37,7 +37,7 @@ func Defaults() Settings {
 		AckTimer: 10 * time.Second, Handling: 5 * time.Minute,
 		Window: 32, Mailbox: 1000, Burst: 4096,
 		Lease: 10 * time.Second, SilentLeases: 10,
-		Policy: Policy{SessionExpiry: 30 * 24 * time.Hour},
+		Policy: Policy{SessionExpiry: 30 * 24 * time.Hour, UnreachedAfter: 3 * time.Second},
 	}
 }
 

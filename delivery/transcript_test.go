@@ -124,7 +124,7 @@ func (t *table) change(rest string) error {
 	return nil
 }
 
-// policyFrom reads devices=one_per_user expiry=1h.
+// policyFrom reads devices=one_per_user expiry=1h unreached=3s.
 func policyFrom(text string) (Policy, error) {
 	p := Defaults().Policy
 	for _, word := range strings.Fields(text) {
@@ -136,6 +136,11 @@ func policyFrom(text string) (Policy, error) {
 		case name == "expiry":
 			var err error
 			if p.SessionExpiry, err = time.ParseDuration(value); err != nil {
+				return p, err
+			}
+		case name == "unreached":
+			var err error
+			if p.UnreachedAfter, err = time.ParseDuration(value); err != nil {
 				return p, err
 			}
 		default:

@@ -178,10 +178,12 @@ func (c *Core) due(w *userWork) int64 {
 	return at
 }
 
-// await notes when the push is late, and when it is given up.
+// await notes when the push is late, when it is given up, and when it has waited
+// for nobody.
 func (c *Core) await(w *userWork, p *mailbox.Push) {
 	w.next = sooner(w.next, c.later(p.Dead+1))
 	w.next = sooner(w.next, c.later(p.Dead+c.set.AckTimer.Microseconds()+1))
+	w.next = sooner(w.next, c.later(c.unreachedAt(w.user, p)))
 }
 
 // later is a time that has not come; 0 = it has.

@@ -102,7 +102,7 @@ func policies(v *control.View) (delivery.Policies, <-chan struct{}) {
 	apps, changed := v.Policies()
 	now := make(delivery.Policies, len(apps))
 	for app, p := range apps {
-		now[app] = delivery.Policy(p)
+		now[app] = delivery.Policy{Devices: p.Devices, SessionExpiry: p.SessionExpiry, UnreachedAfter: p.UnreachedAfter}
 	}
 	return now, changed
 }

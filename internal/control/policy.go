@@ -15,10 +15,20 @@ type Policy struct {
 	// SessionExpiry ends the session of a device that had no connection for so
 	// long; default 30 days.
 	SessionExpiry time.Duration
+	// UnreachedAfter is how long a push waits, and nobody is connected who could
+	// take it, until its app-server is told; 0 = it is not told; default 3 s.
+	UnreachedAfter time.Duration
 }
 
 // DefaultExpiry is Policy.SessionExpiry of an app that chose none.
 const DefaultExpiry = 30 * 24 * time.Hour
+
+// DefaultUnreached is Policy.UnreachedAfter of an app that chose none: a device
+// that changes networks is back by then.
+const DefaultUnreached = 3 * time.Second
+
+// maxUnreached in milliseconds: nobody wants a fallback after an hour.
+const maxUnreached = 3600 * 1000
 
 // Bounds of session_expiry in seconds: a device that changes networks is away
 // for a moment and must not log in for that; a year is longer than phones lie
@@ -54,6 +64,14 @@ func (c *checker) policy(at string, f *filePolicy) *schemas.AppPolicy {
 			c.wrong(at+".session_expiry", fmt.Sprintf("is %d", *f.Expiry), fmt.Sprintf("%d to %d seconds", minExpiry, maxExpiry))
 		}
 	}
+	if f.Unreached != nil {
+		if p.UnreachedAfter = *f.Unreached; *f.Unreached == 0 {
+			p.UnreachedAfter = -1
+		}
+		if *f.Unreached < 0 || *f.Unreached > maxUnreached {
+			c.wrong(at+".unreached_after", fmt.Sprintf("is %d", *f.Unreached), fmt.Sprintf("0 (it is not said) to %d milliseconds", maxUnreached))
+		}
+	}
 	outcomes(p, f.Outcomes)
 	if policyOf(p) == policyOf(nil) && p.OutcomesSince == 0 {
 		return nil
@@ -76,7 +94,14 @@ func policyOf(p *schemas.AppPolicy) Policy {
 	if expiry <= 0 {
 		expiry = DefaultExpiry
 	}
-	return Policy{Devices: p.GetDevices(), SessionExpiry: expiry}
+	unreached := time.Duration(p.GetUnreachedAfter()) * time.Millisecond
+	switch {
+	case unreached == 0:
+		unreached = DefaultUnreached
+	case unreached < 0:
+		unreached = 0
+	}
+	return Policy{Devices: p.GetDevices(), SessionExpiry: expiry, UnreachedAfter: unreached}
 }
 
 // Policy of the app.

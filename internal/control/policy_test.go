@@ -20,12 +20,15 @@ func TestReadPolicy(t *testing.T) {
 		want   Policy
 		stored bool
 	}{
-		{``, Policy{many, DefaultExpiry}, false},
-		{`,"policy":{}`, Policy{many, DefaultExpiry}, false},
-		{`,"policy":{"devices":"many","session_expiry":2592000}`, Policy{many, DefaultExpiry}, false},
-		{`,"policy":{"devices":"one_per_user"}`, Policy{perUser, DefaultExpiry}, true},
-		{`,"policy":{"devices":"one_per_platform","session_expiry":60}`, Policy{perPlatform, time.Minute}, true},
-		{`,"policy":{"session_expiry":31536000}`, Policy{many, 365 * 24 * time.Hour}, true},
+		{``, Policy{Devices: many, SessionExpiry: DefaultExpiry, UnreachedAfter: DefaultUnreached}, false},
+		{`,"policy":{}`, Policy{Devices: many, SessionExpiry: DefaultExpiry, UnreachedAfter: DefaultUnreached}, false},
+		{`,"policy":{"devices":"many","session_expiry":2592000}`, Policy{Devices: many, SessionExpiry: DefaultExpiry, UnreachedAfter: DefaultUnreached}, false},
+		{`,"policy":{"devices":"one_per_user"}`, Policy{Devices: perUser, SessionExpiry: DefaultExpiry, UnreachedAfter: DefaultUnreached}, true},
+		{`,"policy":{"devices":"one_per_platform","session_expiry":60}`, Policy{Devices: perPlatform, SessionExpiry: time.Minute, UnreachedAfter: DefaultUnreached}, true},
+		{`,"policy":{"session_expiry":31536000}`, Policy{Devices: many, SessionExpiry: 365 * 24 * time.Hour, UnreachedAfter: DefaultUnreached}, true},
+		{`,"policy":{"unreached_after":3000}`, Policy{Devices: many, SessionExpiry: DefaultExpiry, UnreachedAfter: DefaultUnreached}, false},
+		{`,"policy":{"unreached_after":500}`, Policy{Devices: many, SessionExpiry: DefaultExpiry, UnreachedAfter: time.Second / 2}, true},
+		{`,"policy":{"unreached_after":0}`, Policy{Devices: many, SessionExpiry: DefaultExpiry}, true},
 	} {
 		apps, err := ReadFile(strings.NewReader(`{"apps":[{"name":"freight"` + c.fields + `}]}`))
 		if err != nil {
@@ -44,7 +47,8 @@ func TestReadPolicyBad(t *testing.T) {
 		{`{"session_expiry":0}`, `apps[0].policy.session_expiry is 0; allowed: 60 to 31536000 seconds`},
 		{`{"session_expiry":-1}`, `is -1; allowed`},
 		{`{"session_expiry":31536001}`, `is 31536001; allowed`},
-		{`{"session_expiry":"30d"}`, `policy (devices, session_expiry, outcomes)`},
+		{`{"session_expiry":"30d"}`, `policy (devices, session_expiry, unreached_after, outcomes)`},
+		{`{"unreached_after":3600001}`, `apps[0].policy.unreached_after is 3600001; allowed: 0 (it is not said) to 3600000 milliseconds`},
 		{`{"device":"many"}`, `unknown field "device"`},
 	} {
 		_, err := ReadFile(strings.NewReader(`{"apps":[{"name":"freight","policy":` + c.policy + `}]}`))
@@ -67,9 +71,9 @@ func TestPolicies(t *testing.T) {
 		policy string
 		want   Policy
 	}{
-		{`{}`, Policy{many, DefaultExpiry}},
-		{`{"devices":"one_per_user","session_expiry":3600}`, Policy{perUser, time.Hour}},
-		{`{"devices":"one_per_platform"}`, Policy{perPlatform, DefaultExpiry}},
+		{`{}`, Policy{Devices: many, SessionExpiry: DefaultExpiry, UnreachedAfter: DefaultUnreached}},
+		{`{"devices":"one_per_user","session_expiry":3600}`, Policy{Devices: perUser, SessionExpiry: time.Hour, UnreachedAfter: DefaultUnreached}},
+		{`{"devices":"one_per_platform"}`, Policy{Devices: perPlatform, SessionExpiry: DefaultExpiry, UnreachedAfter: DefaultUnreached}},
 	} {
 		if _, err := apply(t, ctx, log, `{"apps":[{"name":"freight","policy":`+step.policy+`}]}`); err != nil {
 			t.Fatal(err)

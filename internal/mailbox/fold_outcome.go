@@ -61,6 +61,15 @@ func (u *User) wholeOutcome(p *Push, b *schemas.Outcome) {
 	}
 }
 
+// unreached: it has been said that nobody is connected who could take the push.
+// It waits on.
+func (u *User) unreached(e *schemas.Event) {
+	if p := u.Push(schemas.Position(e.Unreached.GetPosition())); p != nil && !p.Unreached {
+		p.Unreached = true
+		u.note(p)
+	}
+}
+
 // overflowed notes a gap that the device's next resumed will say.
 func (d *Device) overflowed(pos schemas.Position) {
 	if d.GapTo == 0 {

@@ -127,7 +127,7 @@ func (u *User) released(pos schemas.Position, at int64, e *schemas.Event) {
 	}
 	ttl := u.Waiting[i].TTL
 	p := u.unwait(i)
-	p.Pos = pos
+	p.Pos, p.Pushed = pos, p.Pos
 	u.due(p, at, ttl)
 }
 

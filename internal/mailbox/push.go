@@ -11,6 +11,7 @@ import (
 type Push struct {
 	// Fixed from the record that made it due.
 	Pos         schemas.Position // pushed, or released for a deliver at
+	Pushed      schemas.Position // of a deliver at that was released: its pushed
 	ID          schemas.ID
 	Trace       schemas.ID
 	Span        [8]byte // parent span, zero = none
@@ -36,6 +37,7 @@ type Push struct {
 	End         schemas.Class  // outcome of the push as a whole
 	Delivered   bool           // to at least one device
 	Unconfirmed bool           // on at least one device, or it may have been
+	Unreached   bool           // it has been said that nobody is connected
 	Copies      []Copy         // by device index; may be shorter than Devices
 
 	// Ending belongs to delivery, as Copy.Work does: an outcome as a whole that
@@ -53,6 +55,8 @@ type Ending struct {
 	Term    schemas.Position // of the worker: anything else means forgotten
 	Class   schemas.Class
 	Counted bool // the push fills the user's mailbox; of no term
+	// Unreached is the term in which the worker said that nobody is connected.
+	Unreached schemas.Position
 }
 
 // Copy is one push for one device: the debt, how far it got, and its outcome.

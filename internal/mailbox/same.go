@@ -79,11 +79,12 @@ func sameDevice(a, b Device) bool {
 func samePush(p, q *Push) bool {
 	return sameRecord(p, q) &&
 		p.Ask == q.Ask && p.End == q.End && p.Delivered == q.Delivered && p.Unconfirmed == q.Unconfirmed &&
+		p.Unreached == q.Unreached &&
 		sameCopies(p.Copies, q.Copies)
 }
 
 func sameRecord(p, q *Push) bool {
-	return p.Pos == q.Pos && p.ID == q.ID && p.Trace == q.Trace && p.Span == q.Span && p.Name == q.Name &&
+	return p.Pos == q.Pos && p.Pushed == q.Pushed && p.ID == q.ID && p.Trace == q.Trace && p.Span == q.Span && p.Name == q.Name &&
 		p.Label == q.Label && p.CollapseKey == q.CollapseKey && p.Family == q.Family && p.Command == q.Command &&
 		p.Digest == q.Digest && p.Device == q.Device && p.FirstWins == q.FirstWins && p.Accepted == q.Accepted &&
 		p.Since == q.Since && p.Dead == q.Dead && p.Never == q.Never && p.First == q.First

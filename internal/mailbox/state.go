@@ -111,8 +111,7 @@ func (s *State) Apply(pos schemas.Position, at int64, e *schemas.Event) *User {
 
 // stale says that e is a decision of a worker that does not own the partition.
 func (s *State) stale(e *schemas.Event) bool {
-	decision := e.Kind >= schemas.Kind_KIND_CLAIMED && e.Kind <= schemas.Kind_KIND_SEALED
-	return decision && schemas.Position(e.Term) != s.Term
+	return e.Kind.Decided() && schemas.Position(e.Term) != s.Term
 }
 
 // begins says whether an event of that kind makes a user known. Any other is
@@ -170,5 +169,7 @@ func (u *User) fold(pos schemas.Position, at int64, e *schemas.Event) {
 		u.routeEnded(at, e)
 	case schemas.Kind_KIND_OUTCOME:
 		u.outcome(e)
+	case schemas.Kind_KIND_UNREACHED:
+		u.unreached(e)
 	}
 }

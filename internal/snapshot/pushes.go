@@ -89,23 +89,24 @@ func (r *fixedRow) push() *mailbox.Push {
 // pushColumns are new rows of pending_pushes.
 type pushColumns struct {
 	fixedColumns
-	since, dead, first []int64
-	never              []int32
-	moving             movingColumns
+	since, dead, first, pushed []int64
+	never                      []int32
+	moving                     movingColumns
 }
 
 // movingColumns are what changes in them: for new rows, and for stored ones.
 type movingColumns struct {
 	keys
-	positions              []int64
-	ask, class             []int32
-	delivered, unconfirmed []bool
+	positions                         []int64
+	ask, class                        []int32
+	delivered, unconfirmed, unreached []bool
 }
 
 // add takes a push that has no row yet.
 func (c *pushColumns) add(u *mailbox.User, p *mailbox.Push) {
 	c.fixedColumns.add(u, p)
 	c.since, c.dead, c.first = append(c.since, p.Since), append(c.dead, p.Dead), append(c.first, int64(p.First))
+	c.pushed = append(c.pushed, int64(p.Pushed))
 	c.never = append(c.never, int32(p.Never))
 	c.moving.append(p)
 }
@@ -121,36 +122,38 @@ func (c *movingColumns) add(u *mailbox.User, p *mailbox.Push) {
 func (c *movingColumns) append(p *mailbox.Push) {
 	c.ask, c.class = append(c.ask, int32(p.Ask)), append(c.class, int32(p.End))
 	c.delivered, c.unconfirmed = append(c.delivered, p.Delivered), append(c.unconfirmed, p.Unconfirmed)
+	c.unreached = append(c.unreached, p.Unreached)
 }
 
 // queue inserts: a position that is there already is a fault, and an error.
 func (c *pushColumns) queue(b *batch) {
 	if len(c.positions) > 0 {
-		b.add(sqlPushesNew, c.args(c.since, c.dead, c.first, c.never,
-			c.moving.ask, c.moving.class, c.moving.delivered, c.moving.unconfirmed)...)
+		m := &c.moving
+		b.add(sqlPushesNew, c.args(c.since, c.dead, c.first, c.pushed, c.never,
+			m.ask, m.class, m.delivered, m.unconfirmed, m.unreached)...)
 	}
 }
 
 // queue updates what differs. Most pushes stand here for a copy that changed.
 func (c *movingColumns) queue(b *batch) {
 	if len(c.positions) > 0 {
-		b.add(sqlPushes, c.apps, c.users, c.positions, c.ask, c.class, c.delivered, c.unconfirmed)
+		b.add(sqlPushes, c.apps, c.users, c.positions, c.ask, c.class, c.delivered, c.unconfirmed, c.unreached)
 	}
 }
 
 // pushes are loaded by rising position, as the mailbox holds them.
 func (l *loader) pushes() error {
 	var r fixedRow
-	var since, dead, first int64
+	var since, dead, first, pushed int64
 	var never, ask, class int32
-	var delivered, unconfirmed bool
+	var delivered, unconfirmed, unreached bool
 	return l.rows(sqlLoadPushes, func(u *mailbox.User, _ int) error {
 		p := r.push()
-		p.Since, p.Dead, p.First, p.Never = since, dead, schemas.Position(first), schemas.Reason(never)
-		p.Ask, p.End, p.Delivered, p.Unconfirmed = schemas.Reason(ask), schemas.Class(class), delivered, unconfirmed
+		p.Since, p.Dead, p.First, p.Pushed, p.Never = since, dead, schemas.Position(first), schemas.Position(pushed), schemas.Reason(never)
+		p.Ask, p.End, p.Delivered, p.Unconfirmed, p.Unreached = schemas.Reason(ask), schemas.Class(class), delivered, unconfirmed, unreached
 		u.Pushes = append(u.Pushes, p)
 		return nil
-	}, r.targets(&since, &dead, &first, &never, &ask, &class, &delivered, &unconfirmed)...)
+	}, r.targets(&since, &dead, &first, &pushed, &never, &ask, &class, &delivered, &unconfirmed, &unreached)...)
 }
 
 // waitingColumns are new rows of waiting_pushes.

@@ -60,7 +60,7 @@ func (s *state) owns(e *schemas.Event, at schemas.Position) bool {
 	switch {
 	case e.Kind == schemas.Kind_KIND_CLAIMED:
 		s.term = at
-	case e.Kind > schemas.Kind_KIND_CLAIMED && e.Kind <= schemas.Kind_KIND_SEALED:
+	case e.Kind.Decided():
 		term := schemas.Position(e.Term)
 		s.term = max(s.term, term)
 		return term == s.term

@@ -84,7 +84,7 @@ func New() *Ledger {
 func (l *Ledger) Enter(partition int32, r *eventlog.Entry) {
 	e := r.Event
 	l.Kinds[e.Kind]++
-	if e.Kind > schemas.Kind_KIND_CLAIMED && e.Kind < schemas.Kind_KIND_SEALED && schemas.Position(e.Term) != l.terms[partition] {
+	if e.Kind.Decided() && schemas.Position(e.Term) != l.terms[partition] {
 		l.Stale++
 		return
 	}

@@ -140,6 +140,10 @@ func (l *Log) outcome(u *mailbox.User, e *schemas.Event) {
 	e.Outcome = b
 }
 
+func (l *Log) unreached(u *mailbox.User, e *schemas.Event) {
+	e.Kind, e.Unreached = schemas.Kind_KIND_UNREACHED, &schemas.Unreached{Position: uint64(l.position(u))}
+}
+
 // ended ends a session: kicked, or by any other reason.
 func (l *Log) ended(u *mailbox.User, e *schemas.Event) {
 	d := l.about(u, e)
@@ -175,7 +179,7 @@ func (l *Log) other(u *mailbox.User, e *schemas.Event) {
 	case 5:
 		e.Kind = schemas.Kind(99)
 	default: // a body that is missing
-		e.Kind = schemas.Kind(1 + l.r.IntN(29))
+		e.Kind = schemas.Kind(1 + l.r.IntN(30))
 		if e.Kind == schemas.Kind_KIND_SEALED {
 			e.Kind = schemas.Kind_KIND_PUSHED
 		}

@@ -54,7 +54,7 @@ func (s *Script) Event(line string) (*schemas.Event, error) {
 	e := &schemas.Event{Kind: schemas.Kind(kind), App: "app", User: "u", Device: f.text("device"), Session: f.id("session"), Time: s.Now}
 	e.SetConn(f.conn("conn"))
 	s.body(e, f)
-	if s.decision(e, f); e.Kind > schemas.Kind_KIND_CLAIMED && e.Kind <= schemas.Kind_KIND_SEALED {
+	if s.decision(e, f); e.Kind.Decided() {
 		if e.Term = uint64(s.Term); f.has("term") {
 			e.Term = f.pos("term")
 		}
@@ -111,6 +111,8 @@ func (s *Script) decision(e *schemas.Event, f *fields) {
 		e.SessionEnded = &schemas.SessionEnded{Session: e.Session, Reason: f.reason()}
 	case schemas.Kind_KIND_ROUTE_ENDED:
 		e.RouteEnded = &schemas.RouteEnded{Reason: f.reason()}
+	case schemas.Kind_KIND_UNREACHED:
+		e.Unreached = &schemas.Unreached{Position: f.pos("pos")}
 	case schemas.Kind_KIND_OUTCOME:
 		class := schemas.Class(schemas.Class_value["CLASS_"+strings.ToUpper(f.text("class"))])
 		e.Outcome = &schemas.Outcome{Position: f.pos("pos"), Class: class, Reason: f.reason(), Whole: f.has("whole")}

@@ -81,12 +81,14 @@ func push(u *mailbox.User, p *mailbox.Push) string {
 	var w words
 	w.add("push %v id=%s", p.Pos, Letters(p.ID))
 	w.reason("never", p.Never)
+	w.pos("pushed", p.Pushed)
 	w.pos("first", p.First)
 	w.reason("ask", p.Ask)
 	if p.End != 0 {
 		w.add(" end=%s", p.End.Word())
 	}
 	w.flag("unconfirmed", p.Unconfirmed)
+	w.flag("unreached", p.Unreached)
 	for i := range p.Copies {
 		if c := &p.Copies[i]; c.Owed || c.End != 0 || c.Tries > 0 {
 			w.add(" | %s", u.Devices[i].Name)
@@ -131,6 +133,8 @@ func Decision(e *schemas.Event) string {
 	case e.RouteEnded != nil:
 		w.add(" conn=%v", e.Conn())
 		w.reason("reason", e.RouteEnded.Reason)
+	case e.Unreached != nil:
+		w.pos("pos", schemas.Position(e.Unreached.Position))
 	case e.Outcome != nil:
 		w.pos("pos", schemas.Position(e.Outcome.Position))
 		w.add(" class=%s", e.Outcome.Class.Word())
