@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"time"
 
 	"waybill/internal/eventlog"
 	"waybill/schemas"
@@ -43,9 +42,6 @@ func Operator() string {
 //
 // When it fails in the middle, saying it again goes on where it stopped.
 func Apply(ctx context.Context, log *eventlog.Log, c Change) (changed []string, err error) {
-	if c.Who == "" {
-		c.Who = Operator()
-	}
 	now, err := current(ctx, log)
 	if err != nil {
 		return nil, err
@@ -53,11 +49,11 @@ func Apply(ctx context.Context, log *eventlog.Log, c Change) (changed []string, 
 	if err := checkOthers(now, c.Apps); err != nil {
 		return nil, err
 	}
-	appender, err := log.NewAppender(eventlog.AppenderConfig{})
+	to, err := newChanger(log, c.Who)
 	if err != nil {
-		return nil, fmt.Errorf("apply apps: %w", err)
+		return nil, err
 	}
-	defer appender.Close()
+	defer to.close()
 	for _, app := range c.Apps {
 		if err := log.CreateTopics(ctx, eventlog.AppSpecs(app.Name, c.Partitions, c.Replication)); err != nil {
 			return changed, fmt.Errorf("create topics of %s: %w", app.Name, err)
@@ -67,7 +63,7 @@ func Apply(ctx context.Context, log *eventlog.Log, c Change) (changed []string, 
 				continue
 			}
 		}
-		if err := set(ctx, appender, app, c.Who); err != nil {
+		if err := to.setApp(ctx, app); err != nil {
 			return changed, fmt.Errorf("set %s: %w", app.Name, err)
 		}
 		changed = append(changed, app.Name)
@@ -126,28 +122,12 @@ func same(a, b *schemas.App) bool {
 	return errA == nil && errB == nil && bytes.Equal(x, y)
 }
 
-// set audits, then puts in force: no change without its audit.
-func set(ctx context.Context, appender *eventlog.Appender, app *schemas.App, who string) error {
-	e := &schemas.Event{
-		Kind: schemas.Kind_KIND_APP_SET, App: app.Name, Node: who,
-		Time: time.Now().UnixMicro(), AppSet: withoutSecrets(app),
+// setApp puts the app in force.
+func (c *changer) setApp(ctx context.Context, app *schemas.App) error {
+	event := func(app *schemas.App) *schemas.Event {
+		return &schemas.Event{Kind: schemas.Kind_KIND_APP_SET, App: app.Name, AppSet: app}
 	}
-	if err := appendEvent(ctx, appender, eventlog.AuditTopic, e); err != nil {
-		return err
-	}
-	e.AppSet = app
-	return appendEvent(ctx, appender, eventlog.ControlTopic, e)
-}
-
-func appendEvent(ctx context.Context, appender *eventlog.Appender, topic string, e *schemas.Event) error {
-	value, err := e.MarshalVT()
-	if err != nil {
-		return fmt.Errorf("encode: %w", err)
-	}
-	_, err = appender.AppendWait(ctx, eventlog.Record{
-		Topic: topic, Partition: eventlog.ByKey, Key: []byte(e.App), Value: value,
-	})
-	return err
+	return c.set(ctx, app.Name, event(app), event(withoutSecrets(app)))
 }
 
 // withoutSecrets is what may be kept for ever: a shared secret's SHA-256 tells

@@ -3,11 +3,16 @@ package control
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
+	"waybill/internal/eventlog"
 	"waybill/schemas"
 )
 
@@ -17,8 +22,8 @@ type Revocation struct {
 	App, User string
 	Device    string     // empty: all of the user's
 	Session   schemas.ID // zero: all that began before
-	// Before is microseconds since 1970, by the clock of who revoked: a session
-	// whose login is as late as that, by its gate's clock, goes on.
+	// Before is microseconds since 1970, by the clock of who revoked or that of
+	// the log, whichever was later: a session that began then or afterwards goes on.
 	Before int64
 	Reason schemas.Reason
 }
@@ -55,11 +60,13 @@ func (r Revocation) event() *schemas.Event {
 	return e
 }
 
-// revocationOf reads the record of one.
-func revocationOf(e *schemas.Event) Revocation {
+// revocationOf reads the record of one. Somebody's clock that is slow leaves
+// nobody out: the broker's counts where it is later.
+func revocationOf(entry *eventlog.Entry) Revocation {
+	e := entry.Event
 	return Revocation{
 		App: strings.Clone(e.GetApp()), User: strings.Clone(e.GetUser()), Device: strings.Clone(e.GetDevice()),
-		Session: schemas.IDFrom(e.GetRevoked().GetSession()), Before: e.GetRevoked().GetBefore(),
+		Session: schemas.IDFrom(e.GetRevoked().GetSession()), Before: max(e.GetRevoked().GetBefore(), entry.Time),
 		Reason: cmp.Or(e.GetRevoked().GetReason(), schemas.Reason_REASON_REVOKED),
 	}
 }
@@ -77,6 +84,38 @@ func byUser(all []Revocation) map[whose][]Revocation {
 	return m
 }
 
+// Revoke puts the revocation in force and drops those that have been kept for
+// long enough. Before is now where it is 0, Reason revoked where there is none;
+// who is for the audit, empty = Operator().
+func Revoke(ctx context.Context, log *eventlog.Log, r Revocation, who string) error {
+	r.Before, r.Reason = cmp.Or(r.Before, time.Now().UnixMicro()), cmp.Or(r.Reason, schemas.Reason_REASON_REVOKED)
+	if r.User == "" {
+		return errors.New("revoke: no user is named; allowed: one user of the app")
+	}
+	now, err := current(ctx, log)
+	if err != nil {
+		return fmt.Errorf("revoke: %w", err)
+	}
+	if _, known := now.App(r.App); !known {
+		return fmt.Errorf("revoke: %w %q; allowed: %s", ErrNoApp, r.App, strings.Join(slices.Sorted(slices.Values(now.Names())), ", "))
+	}
+	c, err := newChanger(log, who)
+	if err != nil {
+		return fmt.Errorf("revoke: %w", err)
+	}
+	defer c.close()
+	if err := c.set(ctx, r.key(), r.event(), r.event()); err != nil {
+		return fmt.Errorf("revoke: %w", err)
+	}
+	if _, err := c.tidy(ctx); err != nil {
+		return fmt.Errorf("the sessions are revoked; tidy %s: %w", eventlog.ControlTopic, err)
+	}
+	return nil
+}
+
+// ErrNoApp says that the control topic knows no app of that name.
+var ErrNoApp = errors.New("there is no app")
+
 // Revocations that have not been dropped, in the order of their times, and a
 // channel that is closed when they may be others. Nobody changes the list.
 func (v *View) Revocations() (now []Revocation, changed <-chan struct{}) {
@@ -84,14 +123,14 @@ func (v *View) Revocations() (now []Revocation, changed <-chan struct{}) {
 	return s.revocations, s.replaced
 }
 
-// Revoked says whether a session may not go on, and why.
-func (v *View) Revoked(app, user, device string, session schemas.ID, began int64) (schemas.Reason, bool) {
+// Revoked is what says that the session may not go on, if anything does.
+func (v *View) Revoked(app, user, device string, session schemas.ID, began int64) (by Revocation, revoked bool) {
 	for _, r := range v.state.Load().revoked[whose{app, user}] {
 		if r.Covers(app, user, device, session, began) {
-			return r.Reason, true
+			return r, true
 		}
 	}
-	return schemas.Reason_REASON_NONE, false
+	return Revocation{}, false
 }
 
 // inOrder sorts by time, then by what is revoked.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"waybill/internal/eventlog"
 	"waybill/schemas"
@@ -38,17 +39,25 @@ type state struct {
 	policies    map[string]Policy
 	revocations []Revocation
 	revoked     map[whose][]Revocation
-	replaced    chan struct{} // closed by the next one
+	clusterKeys []ClusterKey
+	asOf        schemas.Position // everything up to it has been read
+	time        int64            // highest broker time seen, microseconds
+	replaced    chan struct{}    // closed by the next one
 }
 
 // records are what has been read, by what each is about.
 type records struct {
-	apps    map[string]*schemas.App
-	revoked map[string]Revocation // by the record's key
+	apps        map[string]*schemas.App
+	revoked     map[string]Revocation // by the record's key
+	clusterKeys map[string]ClusterKey // by the record's key
+	asOf        schemas.Position
+	time        int64
 }
 
 func newRecords() *records {
-	return &records{apps: make(map[string]*schemas.App), revoked: make(map[string]Revocation)}
+	return &records{
+		apps: make(map[string]*schemas.App), revoked: make(map[string]Revocation), clusterKeys: make(map[string]ClusterKey),
+	}
 }
 
 // View is the topic as it has been read so far. Its methods may be called at any
@@ -56,6 +65,7 @@ func newRecords() *records {
 type View struct {
 	log   *eventlog.Log
 	state atomic.Pointer[state]
+	fresh atomic.Pointer[time.Time] // when it was surely complete; nil = never yet
 	once  sync.Once
 	ready chan struct{} // closed by Run
 	shown func()        // called after each change; tests wait for it
@@ -106,36 +116,11 @@ func (v *View) Run(ctx context.Context) error {
 	return nil
 }
 
-// serve reads from the beginning. What was known stays in force until the end
-// has been reached again.
-func (v *View) serve(ctx context.Context, p *eventlog.Partition) error {
-	end, err := p.End(ctx)
-	if err != nil {
-		return fmt.Errorf("look up the end: %w", err)
-	}
-	if err := p.Start(eventlog.FromStart, nil); err != nil {
-		return fmt.Errorf("start: %w", err)
-	}
-	read := newRecords()
-	for next := p.Offset(); ; {
-		if next >= end {
-			v.show(read)
-		}
-		batch, err := p.Next(ctx)
-		if err != nil {
-			return err
-		}
-		for _, entry := range batch.Entries {
-			read.fold(&entry)
-		}
-		next = batch.Next
-	}
-}
-
 // fold applies one record. Strings and bytes of an entry share the memory of
 // the whole fetch, so they are copied. A record without a value takes the one of
 // its key back.
 func (r *records) fold(entry *eventlog.Entry) {
+	r.time = max(r.time, entry.Time)
 	switch e := entry.Event; e.GetKind() {
 	case schemas.Kind_KIND_APP_SET:
 		if app := clone(e.GetAppSet()); app.GetName() != "" {
@@ -144,10 +129,13 @@ func (r *records) fold(entry *eventlog.Entry) {
 	case schemas.Kind_KIND_APP_REMOVED:
 		delete(r.apps, e.GetApp())
 	case schemas.Kind_KIND_REVOKED:
-		r.revoked[string(entry.Key)] = revocationOf(e)
+		r.revoked[string(entry.Key)] = revocationOf(entry)
+	case schemas.Kind_KIND_CLUSTER_KEY_SET:
+		r.clusterKeys[string(entry.Key)] = clusterKeyOf(entry)
 	case schemas.Kind_KIND_UNSPECIFIED:
 		if len(entry.Value) == 0 {
 			delete(r.revoked, string(entry.Key))
+			delete(r.clusterKeys, string(entry.Key))
 		}
 	}
 }
@@ -157,7 +145,7 @@ func (v *View) show(read *records) {
 	s := &state{
 		apps: make(map[string]*App), keys: make(map[[sha256.Size]byte]*App),
 		policies: make(map[string]Policy), replaced: make(chan struct{}),
-		revocations: inOrder(read.revoked),
+		revocations: inOrder(read.revoked), clusterKeys: newestFirst(read.clusterKeys), asOf: read.asOf, time: read.time,
 	}
 	s.revoked = byUser(s.revocations)
 	for name, record := range read.apps {
@@ -170,7 +158,6 @@ func (v *View) show(read *records) {
 		}
 	}
 	close(v.state.Swap(s).replaced)
-	v.once.Do(func() { close(v.ready) })
 	v.shown()
 }
 

@@ -201,6 +201,9 @@ func (d *decoder) message(r *kgo.Record, e *Entry, s *slab, n int) (stamped, err
 		err := unmarshal(e.Command, r.Value)
 		return stamped{e.Command.Origin, e.Command.Serial}, err
 	case eventContent:
+		if len(r.Value) == 0 && d.p.topic == ControlTopic {
+			return stamped{}, nil // takes the record of its key back
+		}
 		e.Event = &s.events[n]
 		err := unmarshal(e.Event, r.Value)
 		return stamped{e.Event.Origin, e.Event.Serial}, err

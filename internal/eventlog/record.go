@@ -61,8 +61,11 @@ type Entry struct {
 	Position schemas.Position
 	Offset   int64
 	// Time is the broker's append time in microseconds (whole milliseconds).
-	Time    int64
-	Event   *schemas.Event   // of topics of events, and of the uplinks' header
+	Time int64
+	// Event is that of topics of events, and of the uplinks' header. In the
+	// control topic it is nil where a record without a value takes that of its
+	// key back.
+	Event   *schemas.Event
 	Command *schemas.Command // of waybill.dispatch
 	Key     []byte
 	Value   []byte
