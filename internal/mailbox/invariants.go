@@ -16,6 +16,25 @@ func (s *State) CheckInvariants() error {
 			return fmt.Errorf("user %q: %w", key, err)
 		}
 	}
+	return s.checkAbsent()
+}
+
+// checkAbsent: nobody is both here and absent, and what is kept is counted.
+func (s *State) checkAbsent() error {
+	bytes := 0
+	for key, a := range s.absents.users {
+		switch {
+		case a.key != key || s.Users[key] != nil:
+			return fmt.Errorf("user %q is absent under key %q, and in memory: %v", a.key, key, s.Users[key] != nil)
+		case a.cold == nil && (a.place > 0) != (a.wake > 0):
+			return fmt.Errorf("absent user %q has an alarm at %d, and place %d", key, a.wake, a.place)
+		case a.cold != nil:
+			bytes += a.cold.bytes()
+		}
+	}
+	if bytes != s.absents.bytes {
+		return fmt.Errorf("%d bytes are kept for absent users, and %d counted", bytes, s.absents.bytes)
+	}
 	return nil
 }
 

@@ -28,6 +28,7 @@ type State struct {
 	track   bool    // collect changes; see Track
 	touched []*User // with changes that Changes has not handed out
 	watched bool    // note what decisions may depend on; see Watch
+	absents absents // who is not in memory; see Evict
 }
 
 // New is the state before the first event.
@@ -47,7 +48,9 @@ type User struct {
 	recentOrder []schemas.ID // of Recent, oldest first
 	changes     changes
 	notes
-	ids map[schemas.ID]int // see mayHold
+	ids  map[schemas.ID]int // see mayHold
+	last schemas.Position   // of the newest event that was folded
+	asOf schemas.Position   // the rows from which it returned have everything up to here
 
 	// Work belongs to the reader (delivery keeps its series there); the fold
 	// never looks at it and it is never stored.
@@ -87,7 +90,7 @@ type Waiting struct {
 
 // Apply folds one event: pos is its place, at the broker's append time in
 // microseconds. It returns the user whom the event touched, nil where it is
-// about none. Unknown kinds are ignored.
+// about none, or about one who is absent. Unknown kinds are ignored.
 func (s *State) Apply(pos schemas.Position, at int64, e *schemas.Event) *User {
 	switch e.Kind {
 	case schemas.Kind_KIND_CLAIMED:
@@ -102,9 +105,14 @@ func (s *State) Apply(pos schemas.Position, at int64, e *schemas.Event) *User {
 	}
 	u := s.user(e.App, e.User, begins(e.Kind))
 	if u == nil {
+		s.keep(pos, at, e)
 		return nil
 	}
+	if pos <= u.asOf {
+		return nil // its rows had it
+	}
 	u.fold(pos, at, e)
+	u.last = pos
 	s.touch(u)
 	return u
 }
@@ -121,22 +129,26 @@ func begins(k schemas.Kind) bool {
 	return k == schemas.Kind_KIND_PUSHED || k == schemas.Kind_KIND_CANCEL_ASKED || k == schemas.Kind_KIND_CONNECTED
 }
 
-// user finds the user, or makes it. Nobody is ever let go: there is no eviction
-// yet.
+// user finds the user, or makes it. One who is absent is not found, and not made.
 func (s *State) user(app, name string, create bool) *User {
 	// The map is asked with bytes on the stack: no allocation for a known user.
 	var buf [128]byte
-	k := append(append(append(buf[:0], app...), '/'), name...)
+	k := appendKey(buf[:0], app, name)
 	if u := s.Users[string(k)]; u != nil {
 		return u
 	}
-	if !create {
+	if !create || s.absents.users[string(k)] != nil {
 		return nil
 	}
 	u := &User{Key: string(k), App: strings.Clone(app), notes: notes{watched: s.watched}}
 	u.Name = u.Key[len(app)+1:]
 	s.Users[u.Key] = u
 	return u
+}
+
+// appendKey is schemas.Key without memory of its own.
+func appendKey(b []byte, app, name string) []byte {
+	return append(append(append(b, app...), '/'), name...)
 }
 
 // fold applies an event to its user. A kind that is not named here changes
