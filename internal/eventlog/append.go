@@ -30,6 +30,10 @@ type AppenderConfig struct {
 	// which on the partition counts as failing and refuses (default 3 s): longer
 	// than a change of leader that goes well, shorter than a caller's patience.
 	Deadline time.Duration
+	// Epochs lets whatever is appended to waybill.events go to that topic's
+	// newest epoch, without disorder: see Epochs. nil: topics are what they are
+	// called.
+	Epochs *Epochs
 }
 
 // Defaults. 8192 records are the pushes of half a second at the speed of two
@@ -56,6 +60,7 @@ type Appender struct {
 	topics sync.Map  // topic → *parts, once looked up
 	pool   sync.Pool // of *pending
 	flight *flight   // nil with a linger
+	line   line      // of waybill.events, with AppenderConfig.Epochs
 
 	mu      sync.Mutex
 	lookups map[string]*lookup // by topic, while the brokers are asked
@@ -90,6 +95,7 @@ func (l *Log) NewAppender(cfg AppenderConfig) (*Appender, error) {
 		return nil, fmt.Errorf("open appender: %w", err)
 	}
 	a := &Appender{log: l, cfg: cfg, client: client, origin: newOrigin(), lookups: make(map[string]*lookup)}
+	a.line.ready = make(chan struct{})
 	if cfg.Linger == 0 {
 		a.flight = new(flight)
 	}
@@ -97,6 +103,9 @@ func (l *Log) NewAppender(cfg AppenderConfig) (*Appender, error) {
 	a.ended, cancel = context.WithCancel(context.Background())
 	cancel()
 	a.pool.New = func() any { return newPending() }
+	if cfg.Epochs != nil {
+		cfg.Epochs.add(a)
+	}
 	return a, nil
 }
 
@@ -151,6 +160,17 @@ func (a *Appender) append(r *Record, done func(Appended, error)) (refusal, error
 	if err != nil {
 		return refusedUnknown, err
 	}
+	reason, err := a.appendTo(parts, r, done)
+	for reason == refusedRetired {
+		if parts, err = a.partsOf(r.Topic); err == nil {
+			reason, err = a.appendTo(parts, r, done)
+		}
+	}
+	return reason, err
+}
+
+// appendTo is append once the partitions are known.
+func (a *Appender) appendTo(parts *parts, r *Record, done func(Appended, error)) (refusal, error) {
 	q := a.pool.Get().(*pending)
 	p, err := parts.choose(r, &q.rec)
 	if err != nil {
@@ -259,6 +279,9 @@ func (a *Appender) Close() {
 	if a.closed.Swap(true) {
 		return
 	}
+	if a.cfg.Epochs != nil {
+		a.cfg.Epochs.drop(a)
+	}
 	a.topics.Range(func(_, v any) bool {
 		for _, p := range v.(*parts).parts {
 			p.close()
@@ -266,6 +289,7 @@ func (a *Appender) Close() {
 		return true
 	})
 	a.client.Close()
+	a.line.open() // what it held ends too
 }
 
 // failure makes of the client's error one that callers can branch on.

@@ -14,6 +14,17 @@ const (
 	AuditTopic    = "waybill.audit"
 )
 
+// EventsPrefix begins the names of waybill.events in every epoch but the first.
+const EventsPrefix = EventsTopic + "."
+
+// EventsOf is the name of waybill.events in an epoch.
+func EventsOf(epoch uint16) string {
+	if epoch == 0 {
+		return EventsTopic
+	}
+	return EventsPrefix + strconv.FormatUint(uint64(epoch), 10)
+}
+
 // Prefixes of the topics that each app has.
 const (
 	UplinkPrefix   = "waybill.uplink."
@@ -33,7 +44,7 @@ func OutcomesTopic(app string) string { return OutcomesPrefix + app }
 // Epoch of a topic: 0 for waybill.events, N for waybill.events.N. Topics of an
 // app have epoch 0, whatever the app is called.
 func Epoch(topic string) uint16 {
-	n, ok := strings.CutPrefix(topic, EventsTopic+".")
+	n, ok := strings.CutPrefix(topic, EventsPrefix)
 	if !ok {
 		return 0
 	}

@@ -24,13 +24,15 @@ type part struct {
 	// is the order in the log. It guards what follows.
 	mu      sync.Mutex
 	closed  bool
+	retired bool     // its epoch is over: nothing more is accepted
+	shut    bool     // its epoch has not begun: what is accepted is held
 	serial  uint64   // of the newest record that was accepted
 	records int      // accepted and not ended
 	bytes   int      // of them
 	burst   burst    // ended, and the instruments not told yet
 	oldest  *pending // head of the queue of those that have not ended
 	newest  *pending // its tail
-	held    *pending // the first one that the fault seam keeps from the client
+	held    *pending // the first one that is kept from the client: by the fault seam, or while shut
 	pumping bool     // a goroutine hands over what is held
 }
 
@@ -90,6 +92,8 @@ func (p *part) refuse(size int, now time.Time) refusal {
 	switch {
 	case p.closed:
 		return refusedClosed
+	case p.retired:
+		return refusedRetired
 	case p.records >= p.a.cfg.MaxPerPartition:
 		return refusedFull
 	case p.bytes+size > p.a.cfg.MaxBytesPerPartition:
@@ -137,17 +141,17 @@ func (p *part) push(q *pending) {
 	p.bytes += q.size
 }
 
-// handOver gives the record to the client, or to the fault seam if that keeps
-// it or an older one. The caller holds the lock.
+// handOver gives the record to the client, unless it or an older one is held: by
+// the fault seam, or until the epoch begins. The caller holds the lock.
 func (p *part) handOver(q *pending) {
-	if f := p.a.log.cfg.Faults; f == nil || p.held == nil && !f.touches(p.topic, p.number) {
+	if f := p.a.log.cfg.Faults; p.held == nil && !p.shut && (f == nil || !f.touches(p.topic, p.number)) {
 		p.send(q)
 		return
 	}
 	if p.held == nil {
 		p.held = q
 	}
-	if !p.pumping {
+	if !p.pumping && !p.shut {
 		p.pumping = true
 		go p.pump()
 	}
@@ -253,7 +257,7 @@ func (p *part) close() {
 	p.closed = true
 }
 
-// pump hands over what the fault seam held back, in order.
+// pump hands over what was held back, in order.
 func (p *part) pump() {
 	for q := p.nextHeld(nil); q != nil; {
 		err := p.a.log.cfg.Faults.pass(p.a.client.Context(), p.topic, p.number, q.at)

@@ -53,6 +53,9 @@ type lookup struct {
 
 // partsOf never waits for a topic that has been looked up.
 func (a *Appender) partsOf(topic string) (*parts, error) {
+	if a.follows(topic) {
+		return a.line.current()
+	}
 	if v, ok := a.topics.Load(topic); ok {
 		return v.(*parts), nil
 	}
@@ -124,6 +127,9 @@ func (a *Appender) newParts(topic string, n int32) *parts {
 
 // prepare waits for the partitions of a topic as long as ctx allows.
 func (a *Appender) prepare(ctx context.Context, topic string) error {
+	if a.follows(topic) {
+		return a.line.wait(ctx)
+	}
 	for tries := 1; ; tries++ {
 		if _, ok := a.topics.Load(topic); ok {
 			return nil

@@ -13,6 +13,7 @@ const (
 	refusedUnknown  refusal = "no_partition"
 	refusedClosed   refusal = "closed"
 	refusedFault    refusal = "fault"
+	refusedRetired  refusal = "epoch_over" // never told: the append goes to the next one
 )
 
 // err explains the refusal. The caller holds the lock of the partition.
