@@ -3,6 +3,7 @@ package delivery
 import (
 	"container/heap"
 
+	"waybill/internal/control"
 	"waybill/internal/mailbox"
 	"waybill/schemas"
 )
@@ -22,7 +23,9 @@ type Core struct {
 	state *mailbox.State
 	gates *Gates
 
-	policies Policies // as SetPolicies said
+	policies    Policies // as SetPolicies said
+	revocations []control.Revocation
+	revoked     map[string][]control.Revocation // by user key
 
 	faults Faults // none in production
 	silent bool   // puts out nothing: only with Faults.EdgeOutputs, at a claim
@@ -122,6 +125,7 @@ func (c *Core) claimed(pos schemas.Position, e *schemas.Event) {
 			c.mark(u)
 		}
 	}
+	c.markRevoked()
 	if c.silent = c.faults.EdgeOutputs; c.silent {
 		c.look()
 		c.silent = false

@@ -288,8 +288,8 @@ func (c *Core) release(u *mailbox.User, x *mailbox.Waiting) {
 	c.decisions = append(c.decisions, e)
 }
 
-// decideDevice ends routes whose gate is gone, sessions that were left or whose
-// device is away for too long, and older devices where the app's policy allows
+// decideDevice ends routes whose gate is gone, sessions that were left, revoked or
+// whose device is away for too long, and older devices where the app's policy allows
 // only one.
 func (c *Core) decideDevice(u *mailbox.User, w *userWork, i int) {
 	d := &u.Devices[i]
@@ -304,6 +304,7 @@ func (c *Core) decideDevice(u *mailbox.User, w *userWork, i int) {
 	if d.Live && d.Leaving != 0 {
 		c.endSession(u, w, d, d.Leaving)
 	}
+	c.revoke(u, w, d)
 	c.expire(u, w, d)
 	c.kickOlder(u, w, d)
 }

@@ -25,6 +25,7 @@ type owner struct {
 	clock brokerClock
 	gates *gatesView
 	apps  <-chan struct{} // closed when the apps' policies may be others
+	lists <-chan struct{} // closed when the revocations may be others
 	ends  chan barrier    // from the goroutine that asks for the log's end; one place, one asker
 	away  bool            // the log did not answer the newest question
 	asked bool            // an answer is under way, or waits in wall
@@ -80,6 +81,7 @@ func (o *owner) stop() { o.w.gates.unsubscribe(o.gates) }
 func (o *owner) run(ctx context.Context) error {
 	o.readGates()
 	o.readPolicies()
+	o.readRevocations()
 	o.claim()
 	t := time.NewTicker(idle)
 	defer t.Stop()
@@ -100,6 +102,8 @@ func (o *owner) run(ctx context.Context) error {
 			o.readGates()
 		case <-o.apps:
 			o.readPolicies()
+		case <-o.lists:
+			o.readRevocations()
 		case b := <-o.ends:
 			o.wall = &b
 		case t := <-o.proof.ends:
@@ -171,6 +175,12 @@ func (o *owner) readPolicies() {
 	now, changed := o.w.cfg.Policies()
 	o.apps = changed
 	o.core.SetPolicies(now)
+}
+
+func (o *owner) readRevocations() {
+	now, changed := o.w.cfg.Revocations()
+	o.lists = changed
+	o.core.SetRevocations(now)
 }
 
 // flush appends what the core has put out.

@@ -2,10 +2,12 @@ package delivery
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"waybill/internal/control"
 	"waybill/internal/mailbox"
 	"waybill/internal/mailbox/mailboxtest"
 	"waybill/schemas"
@@ -21,11 +23,13 @@ import (
 //	takeover            another worker claims, from a snapshot of the log so far
 //	set window=2 ...    before the first record
 //	policy devices=many another policy of the app is in force
+//	revoke device=a     sessions that began before now may not go on
 //
 // and is answered by what the core puts out.
 type table struct {
 	set     Settings
 	apps    Policies
+	revoked []control.Revocation
 	core    *Core
 	log     mailboxtest.Script
 	gates   mailboxtest.Script
@@ -65,6 +69,8 @@ func (t *table) interpret(line string) (string, error) {
 		}
 		t.apps = Policies{"app": p}
 		t.core.SetPolicies(t.apps)
+	case "revoke":
+		return t.revoke(rest), nil
 	case "gates":
 		return t.gateRecord(rest)
 	case "read":
@@ -124,6 +130,22 @@ func (t *table) change(rest string) error {
 	return nil
 }
 
+// revoke reads device=a session=s1, or nothing: all of the user's.
+func (t *table) revoke(text string) string {
+	r := control.Revocation{App: "app", User: "u", Before: t.log.Now, Reason: schemas.Reason_REASON_REVOKED}
+	for _, word := range strings.Fields(text) {
+		switch name, value, _ := strings.Cut(word, "="); name {
+		case "device":
+			r.Device = value
+		case "session":
+			r.Session = mailboxtest.ID(value)
+		}
+	}
+	t.revoked = append(slices.Clone(t.revoked), r)
+	t.core.SetRevocations(t.revoked)
+	return t.answer()
+}
+
 // policyFrom reads devices=one_per_user expiry=1h unreached=3s.
 func policyFrom(text string) (Policy, error) {
 	p := Defaults().Policy
@@ -157,6 +179,7 @@ func (t *table) takeover() {
 	self := mailboxtest.ID(fmt.Sprintf("w%d", t.workers))
 	t.core = NewCore(t.set, self, mailbox.New(), 0)
 	t.core.SetPolicies(t.apps)
+	t.core.SetRevocations(t.revoked)
 	for _, x := range t.all {
 		t.apply(x)
 	}

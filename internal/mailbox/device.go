@@ -19,7 +19,7 @@ type Device struct {
 	SessionTime int64            // when it began, by the gate's clock
 	LoginAt     schemas.Position // of its login: its name, and what "newer" means for a policy
 	Ended       schemas.Reason   // why it has ended; 0 while it lives
-	Leaving     schemas.Reason   // the device logged out: delivery will end the session
+	Leaving     schemas.Reason   // the device logged out, or was identified: delivery will end the session
 	Platform    string
 	Version     string
 	Install     schemas.ID

@@ -32,7 +32,10 @@ func (u *User) connected(pos schemas.Position, at int64, e *schemas.Event) {
 	}
 	u.endRoute(i, at, schemas.Reason_REASON_SUPERSEDED)
 	u.inherit(i)
-	d.Live, d.Session, d.LoginAt, d.Ended, d.Leaving = true, session, loginAt, 0, 0
+	if d.Session != session || d.Leaving != schemas.Reason_REASON_IDENTIFIED {
+		d.Leaving = 0
+	}
+	d.Live, d.Session, d.LoginAt, d.Ended = true, session, loginAt, 0
 	d.Install, d.Count, d.SessionTime = install, b.Count, b.SessionTime
 	d.Platform, d.Version = strings.Clone(b.Platform), strings.Clone(b.ClientVersion)
 	u.route(i, pos, at, e)
@@ -172,6 +175,19 @@ func (u *User) leave(e *schemas.Event) {
 	d := &u.Devices[i]
 	if d.Live && d.Session == schemas.IDFrom(e.Session) && (d.Conn == e.Conn() || !d.Connected()) {
 		d.Leaving, d.linked, u.moved = schemas.Reason_REASON_LOGGED_OUT, true, true
+	}
+}
+
+// identified: the device of an anonymous user logged in as a person, and its gate
+// has seen the anonymous ticket. That session goes, also where a connection of it
+// comes late.
+func (u *User) identified(e *schemas.Event) {
+	i := u.Device(e.Device)
+	if i < 0 {
+		return
+	}
+	if d := &u.Devices[i]; d.Live && d.Session == schemas.IDFrom(e.Identified.GetSession()) {
+		d.Leaving, d.linked, u.moved = schemas.Reason_REASON_IDENTIFIED, true, true
 	}
 }
 

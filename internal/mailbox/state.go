@@ -173,6 +173,8 @@ func (u *User) fold(pos schemas.Position, at int64, e *schemas.Event) {
 		u.acked(pos, at, e)
 	case schemas.Kind_KIND_OPENED:
 		u.opened(e)
+	case schemas.Kind_KIND_IDENTIFIED:
+		u.identified(e)
 	case schemas.Kind_KIND_KICKED:
 		u.sessionOver(at, e, schemas.IDFrom(e.Kicked.GetSession()), e.Kicked.GetReason())
 	case schemas.Kind_KIND_SESSION_ENDED:

@@ -144,6 +144,11 @@ func (l *Log) unreached(u *mailbox.User, e *schemas.Event) {
 	e.Kind, e.Unreached = schemas.Kind_KIND_UNREACHED, &schemas.Unreached{Position: uint64(l.position(u))}
 }
 
+func (l *Log) identified(u *mailbox.User, e *schemas.Event) {
+	d := l.about(u, e)
+	e.Kind, e.Identified = schemas.Kind_KIND_IDENTIFIED, &schemas.Identified{Session: d.Session[:]}
+}
+
 // ended ends a session: kicked, or by any other reason.
 func (l *Log) ended(u *mailbox.User, e *schemas.Event) {
 	d := l.about(u, e)

@@ -73,7 +73,7 @@ func (l *Log) event() *schemas.Event {
 	}
 	kinds := []func(*mailbox.User, *schemas.Event){
 		l.pushed, l.pushed, l.pushed, l.connected, l.connected, l.disconnected, l.sent, l.sent, l.acked, l.acked, l.acked,
-		l.outcome, l.outcome, l.outcome, l.opened, l.bounced, l.cancelAsked, l.released, l.ended, l.routeEnded, l.unreached, l.other,
+		l.outcome, l.outcome, l.outcome, l.opened, l.bounced, l.cancelAsked, l.released, l.ended, l.routeEnded, l.unreached, l.identified, l.other,
 	}
 	kinds[l.r.IntN(len(kinds))](u, e)
 	return e

@@ -20,6 +20,8 @@ type Script struct {
 	Now  int64 // broker time, microseconds; each record takes a millisecond
 	Term schemas.Position
 	next int64
+
+	began map[string]int64 // sessions, by their logins
 }
 
 // Position of the record that Add adds next.
@@ -80,8 +82,8 @@ func (s *Script) body(e *schemas.Event, f *fields) {
 	case schemas.Kind_KIND_CONNECTED:
 		e.Connected = &schemas.Connected{
 			Login: f.has("login"), Install: f.id("install"), Count: f.number("count"), Cursor: f.pos("cursor"), Platform: f.text("platform"),
-			LoginAt: f.pos("login_at"),
-			Limits:  &schemas.Limits{Window: uint32(f.number("window")), MaxFrame: uint32(f.number("frame"))},
+			LoginAt: f.pos("login_at"), SessionTime: s.sessionTime(string(e.Session), f.has("login")),
+			Limits: &schemas.Limits{Window: uint32(f.number("window")), MaxFrame: uint32(f.number("frame"))},
 		}
 	case schemas.Kind_KIND_DISCONNECTED:
 		e.Disconnected = &schemas.Disconnected{Reason: f.reason(), Cursor: f.pos("cursor"), Received: f.pos("received")}
@@ -93,9 +95,22 @@ func (s *Script) body(e *schemas.Event, f *fields) {
 		e.Acked = &schemas.Acked{Cursor: f.pos("cursor"), Received: f.pos("received")}
 	case schemas.Kind_KIND_OPENED:
 		e.Opened = &schemas.Opened{Position: f.pos("pos")}
+	case schemas.Kind_KIND_IDENTIFIED:
+		e.Identified = &schemas.Identified{Session: e.Session}
 	case schemas.Kind_KIND_STARTED, schemas.Kind_KIND_ALIVE:
 		e.Gate, e.Incarnation = uint32(f.number("gate")), f.number("incarnation")
 	}
+}
+
+// sessionTime is that of the session's first login.
+func (s *Script) sessionTime(session string, login bool) int64 {
+	if _, known := s.began[session]; login && !known {
+		if s.began == nil {
+			s.began = make(map[string]int64)
+		}
+		s.began[session] = s.Now
+	}
+	return s.began[session]
 }
 
 // decision fills in what delivery decided.
