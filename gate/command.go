@@ -105,7 +105,7 @@ func (c *conn) obey(cmds []*schemas.Command) bool {
 func (c *conn) wait(cmds []*schemas.Command) {
 	for _, cmd := range cmds {
 		if cmd.Kind == schemas.CommandKind_COMMAND_KIND_CLOSE {
-			c.close(cmd.Reason, "")
+			c.bid(ordered(cmd))
 			return
 		}
 		if c.entry.bytes += len(cmd.Body) + wire.HeaderSize; c.entry.bytes > c.gate.cfg.Queue {
@@ -146,7 +146,7 @@ func (c *conn) obeyAll(cmds []*schemas.Command) {
 func (c *conn) obeyOne(cmd *schemas.Command) bool {
 	switch cmd.Kind {
 	case schemas.CommandKind_COMMAND_KIND_CLOSE:
-		c.close(cmd.Reason, "")
+		c.bid(ordered(cmd))
 		return false
 	case schemas.CommandKind_COMMAND_KIND_PUSH, schemas.CommandKind_COMMAND_KIND_RESUMED:
 	default:

@@ -30,11 +30,13 @@ type Facts interface {
 	Report(e *schemas.Event, value []byte, urgent bool, done func(schemas.Position, error)) error
 }
 
-// Apps knows the keys that sign device tokens.
+// Apps knows the keys that sign device tokens, and whom they may name.
 type Apps interface {
 	// TokenKey returns algorithm (EdDSA or HS256) and key (public key, or
 	// shared secret) for a token's app and kid.
 	TokenKey(app, kid string) (alg string, key []byte, ok bool)
+	// Anonymous says whether the app lets in devices whose token names no user.
+	Anonymous(app string) bool
 }
 
 // Config of a Gate. Fields without a default are required.

@@ -62,6 +62,7 @@ type conn struct {
 	zstd     bool  // the device takes compressed bodies
 	entered  bool  // its connected was handed to the log: its end is owed
 	deadline int64 // when the wheel acts, on the gate's clock; see expire
+	until    int64 // when its token expires, on the same clock
 
 	number  uint64 // within the incarnation; 0 before a login
 	who     identity
@@ -138,6 +139,14 @@ func (c *conn) settle() {
 
 // extend moves the deadline; the wheel looks at it when its slot comes.
 func (c *conn) extend(d time.Duration) { c.deadline = c.gate.clock() + int64(d) }
+
+// due is when the wheel looks at the connection again.
+func (c *conn) due() int64 {
+	if c.state == stateLive {
+		return min(c.deadline, c.until)
+	}
+	return c.deadline
+}
 
 // silence is how long a live connection may say nothing.
 func (c *conn) silence() time.Duration { return c.gate.cfg.Heartbeat * 5 / 2 }
@@ -217,13 +226,20 @@ func (c *conn) gone(r schemas.Reason) {
 	c.settle()
 }
 
-// close says farewell and ends the connection. A second close says nothing.
+// close ends the connection with what is usual for the reason.
 func (c *conn) close(r schemas.Reason, detail string) {
+	f := farewellFor(r)
+	f.detail = detail
+	c.bid(f)
+}
+
+// bid says farewell and ends the connection. A second one says nothing.
+func (c *conn) bid(f farewell) {
 	if c.state >= stateClosing {
 		return
 	}
-	c.writeClose(r, detail)
-	c.leave(stateClosing, r, detail)
+	c.writeClose(f)
+	c.leave(stateClosing, f.reason, f.detail)
 	c.extend(linger)
 	c.gate.wheel.move(c, c.deadline)
 }
@@ -258,13 +274,15 @@ func (c *conn) leave(s state, r schemas.Reason, detail string) {
 func (c *conn) expire(now int64) {
 	c.lock()
 	defer c.unlock()
-	if c.state == stateClosed {
+	switch {
+	case c.state == stateClosed:
 		return
-	}
-	if c.deadline <= now {
+	case c.state == stateLive && c.until <= now:
+		c.close(schemas.Reason_REASON_TOKEN_EXPIRED, "")
+	case c.deadline <= now:
 		c.late()
 	}
-	c.gate.wheel.add(c, c.deadline)
+	c.gate.wheel.add(c, c.due())
 }
 
 // late acts on a deadline that has passed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -85,6 +86,15 @@ func New(cfg Config) (*Gate, error) {
 // clock is nanoseconds since the gate was made, less those that it was stalled.
 // Setting the system's clock does not move it.
 func (g *Gate) clock() int64 { return int64(g.now().Sub(g.epoch)) - g.stalled.Load() }
+
+// until is a time in microseconds since 1970 on the gate's clock; 0 is never.
+func (g *Gate) until(at int64) int64 {
+	if at == 0 {
+		return math.MaxInt64
+	}
+	left := time.UnixMicro(at).Sub(g.now())
+	return g.clock() + min(int64(left), math.MaxInt64/2)
+}
 
 // Ready is closed when the gate accepts connections.
 func (g *Gate) Ready() <-chan struct{} { return g.ready }

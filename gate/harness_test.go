@@ -25,7 +25,7 @@ type fakeApps struct{ ed25519 []byte }
 
 func (a fakeApps) TokenKey(app, kid string) (string, []byte, bool) {
 	switch {
-	case app == "freight" && kid == "k1":
+	case (app == "freight" || app == "kiosk") && kid == "k1":
 		return algHS256, secret, true
 	case app == "freight" && kid == "k2":
 		return algEdDSA, a.ed25519, true
@@ -33,10 +33,19 @@ func (a fakeApps) TokenKey(app, kid string) (string, []byte, bool) {
 	return "", nil, false
 }
 
+// Anonymous devices are let in by kiosk, which has the same key.
+func (a fakeApps) Anonymous(app string) bool { return app == "kiosk" }
+
 // token is good for an hour from now unless the claims say otherwise.
 func token(t testing.TB, user, device string, expires time.Time) string {
 	t.Helper()
-	tok := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"app": "freight", "sub": user, "device": device, "exp": expires.Unix()})
+	return sign(t, jwt.MapClaims{"app": "freight", "sub": user, "device": device, "exp": expires.Unix()})
+}
+
+// sign makes a token of the claims.
+func sign(t testing.TB, claims jwt.MapClaims) string {
+	t.Helper()
+	tok := jwt.NewWithClaims(jwt.SigningMethodHS256, claims)
 	tok.Header["kid"] = "k1"
 	s, err := tok.SignedString(secret)
 	if err != nil {
@@ -268,6 +277,8 @@ func describeEvent(e *schemas.Event) string {
 	case schemas.Kind_KIND_UPLINKED:
 		u := e.Uplinked
 		s += fmt.Sprintf(" %d/%d sequence=%d lowest=%d request=%v tries=%d size=%d", u.Family, u.Command, u.Sequence, u.Lowest, u.Request, u.Tries, u.Size)
+	case schemas.Kind_KIND_IDENTIFIED:
+		s += fmt.Sprintf(" session=%d bytes", len(e.Identified.Session))
 	case schemas.Kind_KIND_REFUSED:
 		s += fmt.Sprintf(" %s %s: %s", e.Refused.What, e.Refused.Reason.Word(), e.Refused.Detail)
 	}

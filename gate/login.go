@@ -10,9 +10,10 @@ import (
 
 // entry is a login or resume on its way into the log.
 type entry struct {
-	request wire.Header
-	answer  *schemas.Welcome
-	ticket  *schemas.Ticket
+	request   wire.Header
+	answer    *schemas.Welcome
+	ticket    *schemas.Ticket
+	connected *schemas.Event
 
 	// Commands that wait behind the answer, and their bytes.
 	waiting []*schemas.Command
@@ -38,10 +39,13 @@ func (c *conn) handleLogin(h wire.Header, body []byte) {
 	}
 	now := c.gate.now()
 	session := schemas.NewID(now)
-	c.enter(h, m.Hello, &schemas.Ticket{
+	in := &entry{request: h, ticket: &schemas.Ticket{
 		App: who.app, User: who.user, Device: who.device,
-		Session: session[:], SessionTime: now.UnixMicro(),
-	})
+		Session: session[:], SessionTime: now.UnixMicro(), TokenExpires: who.expires,
+	}}
+	if c.enter(in, m.Hello) {
+		c.identify(m.Identifies)
+	}
 }
 
 // handleResume goes on with the session that the ticket names. Whether that has
@@ -58,7 +62,9 @@ func (c *conn) handleResume(h wire.Header, body []byte) {
 		c.refuseLogin(no)
 		return
 	}
-	c.enter(h, m.Hello, ticket)
+	if c.enter(&entry{request: h, ticket: ticket}, m.Hello) {
+		c.reportConnected()
+	}
 }
 
 // openTicket judges a ticket without asking anybody.
@@ -67,40 +73,52 @@ func (g *Gate) openTicket(sealed []byte) (*schemas.Ticket, *refusal) {
 	if err != nil {
 		return nil, &refusal{reason: schemas.Reason_REASON_BAD_TICKET, detail: err.Error()}
 	}
-	if t.Expires <= g.now().UnixMicro() {
-		return nil, &refusal{
-			reason: schemas.Reason_REASON_TICKET_EXPIRED,
-			detail: schemas.Reason_REASON_TICKET_EXPIRED.Explain(),
-			who:    &identity{t.App, t.User, t.Device},
-		}
+	now := g.now().UnixMicro()
+	switch {
+	case t.Expires <= now:
+		return nil, refuseTicket(t, schemas.Reason_REASON_TICKET_EXPIRED)
+	case t.TokenExpires != 0 && t.TokenExpires <= now:
+		return nil, refuseTicket(t, schemas.Reason_REASON_TOKEN_EXPIRED)
 	}
 	return t, nil
 }
 
-// enter puts the connection into the table, then reports it. The device is
-// answered when the log has it: see entryLogged.
-func (c *conn) enter(h wire.Header, hello *schemas.Hello, t *schemas.Ticket) {
+// refuseTicket turns away somebody who is known by the ticket.
+func refuseTicket(t *schemas.Ticket, r schemas.Reason) *refusal {
+	return &refusal{reason: r, detail: r.Explain(), who: &identity{t.App, t.User, t.Device}}
+}
+
+// enter puts the connection into the table; it is false where the device said too
+// little. Then its connected is reported, and the device is answered when the log
+// has that: see entryLogged.
+func (c *conn) enter(in *entry, hello *schemas.Hello) bool {
 	if err := checkHello(hello); err != nil {
-		c.fault(badBody(wire.SessionCommand(h.Command), err))
-		return
+		c.fault(badBody(wire.SessionCommand(in.request.Command), err))
+		return false
 	}
-	limits := c.gate.limits(hello.Limits)
+	t, limits := in.ticket, c.gate.limits(hello.Limits)
 	c.who, c.session, c.install = identity{t.App, t.User, t.Device}, schemas.IDFrom(t.Session), schemas.IDFrom(hello.Install)
 	c.gap, c.acks, c.zstd = NewGap(hello.Cursor), newAcks(hello.Cursor), hello.Zstd
-	c.entry = &entry{request: h, ticket: t, answer: &schemas.Welcome{
+	c.until = c.gate.until(t.TokenExpires)
+	in.answer = &schemas.Welcome{
 		Session: t.Session, Heartbeat: c.gate.cfg.Heartbeat.Milliseconds(), Limits: limits, Zstd: true,
-	}}
-	c.state, c.number = stateEntering, c.gate.numbers.Add(1)
+	}
+	c.entry, c.state, c.number = in, stateEntering, c.gate.numbers.Add(1)
 	c.extend(c.gate.cfg.LoginTimeout)
 	c.gate.table.put(c)
 	c.gate.places.has(c.who.app)
-	e := c.event(schemas.Kind_KIND_CONNECTED)
-	e.Connected = &schemas.Connected{
-		Login: c.entry.login(), LoginAt: t.Login, Platform: clip(hello.Platform, maxWord), ClientVersion: clip(hello.ClientVersion, maxWord), Network: clip(hello.Network, maxWord),
+	in.connected = c.event(schemas.Kind_KIND_CONNECTED)
+	in.connected.Connected = &schemas.Connected{
+		Login: in.login(), LoginAt: t.Login, Platform: clip(hello.Platform, maxWord), ClientVersion: clip(hello.ClientVersion, maxWord), Network: clip(hello.Network, maxWord),
 		Limits: limits, Cursor: hello.Cursor, Install: hello.Install, Count: hello.Count,
 		Address: c.peer.String(), Compression: hello.Zstd, SessionTime: t.SessionTime,
 	}
-	if err := c.gate.cfg.Facts.Report(e, nil, true, c.entryLogged); err != nil {
+	return true
+}
+
+// reportConnected hands the login to the log.
+func (c *conn) reportConnected() {
+	if err := c.gate.cfg.Facts.Report(c.entry.connected, nil, true, c.entryLogged); err != nil {
 		c.refuseLogin(busy())
 		return
 	}
@@ -125,6 +143,9 @@ func (c *conn) entryLogged(pos schemas.Position, err error) {
 	}
 	c.state, c.entry = stateLive, nil
 	c.extend(c.silence())
+	if c.until < c.deadline {
+		c.gate.wheel.move(c, c.until)
+	}
 	if err := c.gate.welcome(in); err != nil {
 		c.close(schemas.Reason_REASON_BUSY, err.Error())
 		return

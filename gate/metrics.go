@@ -22,6 +22,7 @@ type metrics struct {
 	swallowed, gaps, bounces, misdirected atomic.Int64
 	sentDropped, acksIgnored              atomic.Int64
 	unknown, uplinksRefused               atomic.Int64
+	redirects, strangers                  atomic.Int64
 	closes                                [reasons]atomic.Int64
 
 	registration metric.Registration
@@ -48,6 +49,8 @@ func (m *metrics) counters() []counter {
 		{&m.acksIgnored, "waybill.gate.acks.ignored", "Cursors beyond what was written.", nil},
 		{&m.unknown, "waybill.gate.unknown", "Frames of the session with an unknown command.", nil},
 		{&m.uplinksRefused, "waybill.gate.uplinks.refused", "Uplinks that the log did not take or that wait for an earlier one.", nil},
+		{&m.redirects, "waybill.gate.redirects", "Devices that a draining gate sent to another one.", nil},
+		{&m.strangers, "waybill.gate.identifies.ignored", "Logins that named an anonymous session which is not their device's.", nil},
 	}
 }
 

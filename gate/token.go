@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -21,8 +22,23 @@ const (
 	maxDevice = 128
 )
 
+// anonymous begins the user of a device whose token names none: anon:<device>.
+// No person's name may.
+const anonymous = "anon:"
+
 // identity is whom a connection belongs to.
 type identity struct{ app, user, device string }
+
+// nobody is that device before a person has logged in on it.
+func (i identity) nobody() identity {
+	return identity{i.app, anonymous + i.device, i.device}
+}
+
+// admission is what a token says.
+type admission struct {
+	identity
+	expires int64 // microseconds since 1970
+}
 
 // refusal says why somebody was turned away. who is set as far as it could be
 // believed: only then is it worth an event.
@@ -64,19 +80,27 @@ type claims struct {
 	known bool // the app has the key that the token names
 }
 
-// verify returns whom the token names.
-func (t *tokens) verify(token string) (identity, *refusal) {
+// verify returns whom the token lets in, and until when.
+func (t *tokens) verify(token string) (admission, *refusal) {
 	c := &claims{}
 	_, err := t.parser.ParseWithClaims(token, c, func(tok *jwt.Token) (any, error) { return t.key(tok, c) })
 	if err != nil {
-		return identity{}, refuseToken(err, c)
+		return admission{}, refuseToken(err, c)
 	}
-	who := identity{c.App, c.Subject, c.Device}
-	if err := who.check(); err != nil {
-		return identity{}, &refusal{reason: schemas.Reason_REASON_BAD_TOKEN, detail: err.Error()}
+	who, err := c.who()
+	switch {
+	case err != nil:
+		return admission{}, &refusal{reason: schemas.Reason_REASON_BAD_TOKEN, detail: err.Error()}
+	case c.Subject == "" && !t.apps.Anonymous(c.App):
+		no := schemas.Reason_REASON_NOT_ADMITTED
+		return admission{}, &refusal{reason: no, detail: no.Explain(), who: &who}
 	}
-	return who, nil
+	return admission{who, min(c.ExpiresAt.Unix(), latest) * 1e6}, nil
 }
+
+// latest bounds what a token says of its end, so that microseconds of it can be
+// counted: the year 9999.
+const latest = 253402300799
 
 // errNoKey: nothing is known about the sender, not even that the app exists.
 var errNoKey = errors.New("no such key")
@@ -122,18 +146,31 @@ func refuseToken(err error, c *claims) *refusal {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		r.reason = schemas.Reason_REASON_TOKEN_EXPIRED
 	}
-	if who := (identity{c.App, c.Subject, c.Device}); c.known && who.check() == nil {
+	if who, err := c.who(); c.known && err == nil {
 		r.who = &who
 	}
 	return r
 }
 
-// check bounds the names. A user is required: anonymous devices come later.
+// who is named by the claims: a person, or the device itself.
+func (c *claims) who() (identity, error) {
+	i := identity{c.App, c.Subject, c.Device}
+	if strings.HasPrefix(i.user, anonymous) {
+		return i, fmt.Errorf("claim sub begins with %q: a person's name must not, and a device without one has no sub", anonymous)
+	}
+	if i.user == "" {
+		i = i.nobody()
+	}
+	return i, i.check()
+}
+
+// check bounds the names. The device comes before the user, who may be called
+// after it.
 func (i identity) check() error {
 	for _, f := range []struct {
 		claim, value string
 		most         int
-	}{{"app", i.app, maxApp}, {"sub", i.user, maxUser}, {"device", i.device, maxDevice}} {
+	}{{"app", i.app, maxApp}, {"device", i.device, maxDevice}, {"sub", i.user, maxUser}} {
 		if err := checkName(f.value, f.most); err != nil {
 			return fmt.Errorf("claim %s %w", f.claim, err)
 		}

@@ -51,7 +51,9 @@ func TestTokens(t *testing.T) {
 		"HS512":                           {jwt.SigningMethodHS512, "k1", good, secret, bad, false},
 		"another app's name":              {jwt.SigningMethodHS256, "k1", with("app", "other"), secret, schemas.Reason_REASON_UNKNOWN_APP, false},
 		"unknown kid":                     {jwt.SigningMethodHS256, "k9", good, secret, schemas.Reason_REASON_UNKNOWN_APP, false},
-		"no user":                         {jwt.SigningMethodHS256, "k1", with("sub", nil), secret, bad, false},
+		"no user":                         {jwt.SigningMethodHS256, "k1", with("sub", nil), secret, schemas.Reason_REASON_NOT_ADMITTED, true},
+		"expired and no user":             {jwt.SigningMethodHS256, "k1", jwt.MapClaims{"app": "freight", "device": "phone", "exp": 1}, secret, schemas.Reason_REASON_TOKEN_EXPIRED, true},
+		"a person called anon:phone":      {jwt.SigningMethodHS256, "k1", with("sub", "anon:phone"), secret, bad, false},
 		"no device":                       {jwt.SigningMethodHS256, "k1", with("device", ""), secret, bad, false},
 		"user too long":                   {jwt.SigningMethodHS256, "k1", with("sub", strings.Repeat("u", maxUser+1)), secret, bad, false},
 		"device with a control character": {jwt.SigningMethodHS256, "k1", with("device", "a\nb"), secret, bad, false},
@@ -66,7 +68,7 @@ func TestTokens(t *testing.T) {
 			}
 			who, no := newTokens(fakeApps{public}, func() time.Time { return noon }).verify(s)
 			if c.want == 0 {
-				if no != nil || who != (identity{"freight", "ann", "phone"}) {
+				if want := (admission{identity{"freight", "ann", "phone"}, noon.Add(time.Hour).UnixMicro()}); no != nil || who != want {
 					t.Fatalf("got %v, refusal %v", who, no)
 				}
 				return
@@ -76,6 +78,31 @@ func TestTokens(t *testing.T) {
 			}
 			if no.reason != c.want || (no.who != nil) != c.known {
 				t.Errorf("refused as %s, person known %v: want %s, %v (%s)", no.reason.Word(), no.who != nil, c.want.Word(), c.known, no.detail)
+			}
+		})
+	}
+}
+
+// TestAnonymousToken: where the app lets them in, a device without a user is one.
+func TestAnonymousToken(t *testing.T) {
+	for name, c := range map[string]struct {
+		claims jwt.MapClaims
+		want   admission
+		no     schemas.Reason
+	}{
+		"no sub":             {jwt.MapClaims{"app": "kiosk", "device": "wall", "exp": noon.Unix() + 1}, admission{identity{"kiosk", "anon:wall", "wall"}, noon.UnixMicro() + 1e6}, 0},
+		"a person":           {jwt.MapClaims{"app": "kiosk", "sub": "ann", "device": "wall", "exp": noon.Unix() + 1}, admission{identity{"kiosk", "ann", "wall"}, noon.UnixMicro() + 1e6}, 0},
+		"good for ever":      {jwt.MapClaims{"app": "kiosk", "device": "wall", "exp": int64(1) << 50}, admission{identity{"kiosk", "anon:wall", "wall"}, latest * 1e6}, 0},
+		"neither sub nor id": {jwt.MapClaims{"app": "kiosk", "exp": noon.Unix() + 1}, admission{}, schemas.Reason_REASON_BAD_TOKEN},
+		"another app":        {jwt.MapClaims{"app": "freight", "device": "wall", "exp": noon.Unix() + 1}, admission{}, schemas.Reason_REASON_NOT_ADMITTED},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, no := newTokens(fakeApps{}, func() time.Time { return noon }).verify(sign(t, c.claims))
+			if got != c.want || (no != nil) != (c.no != 0) {
+				t.Fatalf("got %v, refusal %v, want %v", got, no, c.want)
+			}
+			if no != nil && no.reason != c.no {
+				t.Errorf("refused as %s, want %s", no.reason.Word(), c.no.Word())
 			}
 		})
 	}

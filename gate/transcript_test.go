@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
 	"waybill/internal/wire"
@@ -100,6 +101,17 @@ func (s step) word(key, otherwise string) string {
 	return otherwise
 }
 
+func (s step) duration(key string, otherwise time.Duration) time.Duration {
+	if !s.has(key) {
+		return otherwise
+	}
+	d, err := time.ParseDuration(s.args[key])
+	if err != nil {
+		s.t.Fatalf("%s: %v", key, err)
+	}
+	return d
+}
+
 func (h *harness) do(line string) {
 	s := parseStep(h.t, line)
 	switch s.verb {
@@ -110,11 +122,7 @@ func (h *harness) do(line string) {
 	case "tick":
 		h.gate.owing.retry()
 	case "wait":
-		d, err := time.ParseDuration(s.word("for", ""))
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		h.wait(d)
+		h.wait(s.duration("for", 0))
 	case "full":
 		h.sock.full = true
 	case "gone":
@@ -159,7 +167,7 @@ func (h *harness) frame(s step) []byte {
 	switch s.verb {
 	case "login":
 		head.Command = wire.CmdLogin
-		return wire.AppendFrame(nil, head, nil, encode(&schemas.Login{Token: h.token(s), Hello: h.hello(s)}))
+		return wire.AppendFrame(nil, head, nil, encode(&schemas.Login{Token: h.token(s), Hello: h.hello(s), Identifies: h.identifies(s)}))
 	case "resume":
 		head.Command = wire.CmdResume
 		return wire.AppendFrame(nil, head, nil, encode(&schemas.Resume{Ticket: h.ticket(s), Hello: h.hello(s)}))
@@ -214,7 +222,29 @@ func (h *harness) token(s step) string {
 	case "garbage":
 		return "garbage"
 	}
-	return token(h.t, s.word("user", "ann"), "phone", h.now.Add(time.Hour))
+	claims := jwt.MapClaims{"app": s.word("app", "freight"), "device": "phone", "exp": h.now.Add(s.duration("life", time.Hour)).Unix()}
+	if !s.has("nobody") {
+		claims["sub"] = s.word("user", "ann")
+	}
+	return sign(h.t, claims)
+}
+
+// identifies is the ticket of the session that the device had without a person.
+func (h *harness) identifies(s step) []byte {
+	switch s.word("identifies", "") {
+	case "":
+		return nil
+	case "forged":
+		return []byte("forged")
+	}
+	device := s.word("identifies", "")
+	b, err := h.gate.tickets.seal(&schemas.Ticket{
+		App: "kiosk", User: s.word("was", "anon:"+device), Device: device, Session: make([]byte, 16), Expires: h.now.Add(-time.Hour).UnixMicro(),
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return b
 }
 
 func (h *harness) ticket(s step) []byte {
@@ -225,9 +255,13 @@ func (h *harness) ticket(s step) []byte {
 	if s.has("expired") {
 		life = -time.Second
 	}
-	b, err := h.gate.tickets.seal(&schemas.Ticket{
+	t := &schemas.Ticket{
 		App: "freight", User: "ann", Device: "phone", Session: make([]byte, 16), Expires: h.now.Add(life).UnixMicro(),
-	})
+	}
+	if s.has("token") {
+		t.TokenExpires = h.now.Add(s.duration("token", 0)).UnixMicro()
+	}
+	b, err := h.gate.tickets.seal(t)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -254,6 +288,7 @@ func (h *harness) command(s step) {
 	case s.has("close"):
 		cmd.Kind = schemas.CommandKind_COMMAND_KIND_CLOSE
 		cmd.Reason, _ = schemas.ReasonOf(s.args["close"])
+		cmd.After = int64(s.num("after"))
 	}
 	o.add(cmd)
 	if s.has("then") {

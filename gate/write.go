@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
 
 	"waybill/internal/wire"
@@ -50,12 +51,11 @@ func (c *conn) writePushed(command uint16, body message) {
 func (c *conn) writeError(e *schemas.Error) { c.writePushed(wire.CmdError, e) }
 
 // writeClose is the last frame: why, and what to do next.
-func (c *conn) writeClose(r schemas.Reason, detail string) {
-	f := farewellFor(r)
-	if detail == "" {
-		detail = r.Explain()
-	}
-	c.writePushed(wire.CmdClose, &schemas.Close{Reason: r, Message: detail, Reconnect: !f.stay, After: f.after.Milliseconds()})
+func (c *conn) writeClose(f farewell) {
+	c.writePushed(wire.CmdClose, &schemas.Close{
+		Reason: f.reason, Message: cmp.Or(f.detail, f.reason.Explain()),
+		Reconnect: !f.stay, After: f.after.Milliseconds(), Address: f.address,
+	})
 }
 
 // busy says that the log does not take what was sent.

@@ -63,7 +63,7 @@ var ErrNoFact = errors.New("not a fact about a user of an app")
 // called. Otherwise done is called once, with the position or with an error
 // after which the fact is in doubt; it must not block. nil is allowed.
 func (f *Facts) Report(e *schemas.Event, value []byte, urgent bool, done func(schemas.Position, error)) error {
-	if e.Kind < schemas.Kind_KIND_PUSHED || e.Kind > schemas.Kind_KIND_REFUSED || e.App == "" || e.User == "" {
+	if e.Kind < schemas.Kind_KIND_PUSHED || e.Kind > schemas.Kind_KIND_IDENTIFIED || e.App == "" || e.User == "" {
 		return fmt.Errorf("report %s: %w", e.Kind.Word(), ErrNoFact)
 	}
 	if e.Node == "" {

@@ -45,6 +45,7 @@ type (
 		Expiry  *int64 `json:"session_expiry"`
 		// Milliseconds; 0 = it is not said.
 		Unreached *int64 `json:"unreached_after"`
+		Anonymous bool   `json:"anonymous"`
 		// Outcomes are told in waybill.outcomes.<app>.
 		Outcomes bool `json:"outcomes"`
 	}
@@ -69,7 +70,7 @@ type (
 //	  "api_keys":   [{"id": "city", "key": "at least 32 characters"}],
 //	  "token_keys": [{"id": "k1", "algorithm": "HS256", "secret": "at least 32 bytes"},
 //	                 {"id": "k2", "algorithm": "EdDSA", "public_key": "32 bytes in base64"}],
-//	  "policy":     {"devices": "one_per_user", "session_expiry": 604800, "unreached_after": 3000}
+//	  "policy":     {"devices": "one_per_user", "session_expiry": 604800, "anonymous": true, "unreached_after": 3000}
 //	}]}
 //
 // Without a policy, or one of its fields, the default of [Policy] holds.
@@ -82,7 +83,7 @@ func ReadFile(r io.Reader) ([]*schemas.App, error) {
 	d.DisallowUnknownFields()
 	var file appsFile
 	if err := d.Decode(&file); err != nil {
-		return nil, fmt.Errorf("read apps: %w; allowed: an object with apps, each with name, api_keys (id, key), token_keys (id, algorithm, secret or public_key) and policy (devices, session_expiry, unreached_after, outcomes)", err)
+		return nil, fmt.Errorf("read apps: %w; allowed: an object with apps, each with name, api_keys (id, key), token_keys (id, algorithm, secret or public_key) and policy (devices, session_expiry, anonymous, unreached_after, outcomes)", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("read apps: there is more after the object; allowed: one object")

@@ -18,6 +18,9 @@ type Policy struct {
 	// UnreachedAfter is how long a push waits, and nobody is connected who could
 	// take it, until its app-server is told; 0 = it is not told; default 3 s.
 	UnreachedAfter time.Duration
+	// Anonymous lets in devices whose token names no user, as anon:<device>;
+	// default no.
+	Anonymous bool
 }
 
 // DefaultExpiry is Policy.SessionExpiry of an app that chose none.
@@ -51,7 +54,7 @@ func (c *checker) policy(at string, f *filePolicy) *schemas.AppPolicy {
 	if f == nil {
 		return nil
 	}
-	p := &schemas.AppPolicy{}
+	p := &schemas.AppPolicy{Anonymous: f.Anonymous}
 	if f.Devices != "" {
 		devices, known := devicePolicies[f.Devices]
 		if p.Devices = devices; !known {
@@ -101,11 +104,17 @@ func policyOf(p *schemas.AppPolicy) Policy {
 	case unreached < 0:
 		unreached = 0
 	}
-	return Policy{Devices: p.GetDevices(), SessionExpiry: expiry, UnreachedAfter: unreached}
+	return Policy{Devices: p.GetDevices(), SessionExpiry: expiry, UnreachedAfter: unreached, Anonymous: p.GetAnonymous()}
 }
 
 // Policy of the app.
 func (a *App) Policy() Policy { return policyOf(a.record.GetPolicy()) }
+
+// Anonymous says whether the app lets in devices whose token names no user.
+func (v *View) Anonymous(app string) bool {
+	a, known := v.App(app)
+	return known && a.Policy().Anonymous
+}
 
 // Policies of all apps by their names, and a channel that is closed when they
 // may be others. Nobody changes the map.

@@ -28,6 +28,8 @@ func TestReadPolicy(t *testing.T) {
 		{`,"policy":{"session_expiry":31536000}`, Policy{Devices: many, SessionExpiry: 365 * 24 * time.Hour, UnreachedAfter: DefaultUnreached}, true},
 		{`,"policy":{"unreached_after":3000}`, Policy{Devices: many, SessionExpiry: DefaultExpiry, UnreachedAfter: DefaultUnreached}, false},
 		{`,"policy":{"unreached_after":500}`, Policy{Devices: many, SessionExpiry: DefaultExpiry, UnreachedAfter: time.Second / 2}, true},
+		{`,"policy":{"anonymous":false}`, Policy{Devices: many, SessionExpiry: DefaultExpiry, UnreachedAfter: DefaultUnreached}, false},
+		{`,"policy":{"anonymous":true}`, Policy{Devices: many, SessionExpiry: DefaultExpiry, UnreachedAfter: DefaultUnreached, Anonymous: true}, true},
 		{`,"policy":{"unreached_after":0}`, Policy{Devices: many, SessionExpiry: DefaultExpiry}, true},
 	} {
 		apps, err := ReadFile(strings.NewReader(`{"apps":[{"name":"freight"` + c.fields + `}]}`))
@@ -47,7 +49,7 @@ func TestReadPolicyBad(t *testing.T) {
 		{`{"session_expiry":0}`, `apps[0].policy.session_expiry is 0; allowed: 60 to 31536000 seconds`},
 		{`{"session_expiry":-1}`, `is -1; allowed`},
 		{`{"session_expiry":31536001}`, `is 31536001; allowed`},
-		{`{"session_expiry":"30d"}`, `policy (devices, session_expiry, unreached_after, outcomes)`},
+		{`{"session_expiry":"30d"}`, `policy (devices, session_expiry, anonymous, unreached_after, outcomes)`},
 		{`{"unreached_after":3600001}`, `apps[0].policy.unreached_after is 3600001; allowed: 0 (it is not said) to 3600000 milliseconds`},
 		{`{"device":"many"}`, `unknown field "device"`},
 	} {
@@ -74,6 +76,7 @@ func TestPolicies(t *testing.T) {
 		{`{}`, Policy{Devices: many, SessionExpiry: DefaultExpiry, UnreachedAfter: DefaultUnreached}},
 		{`{"devices":"one_per_user","session_expiry":3600}`, Policy{Devices: perUser, SessionExpiry: time.Hour, UnreachedAfter: DefaultUnreached}},
 		{`{"devices":"one_per_platform"}`, Policy{Devices: perPlatform, SessionExpiry: DefaultExpiry, UnreachedAfter: DefaultUnreached}},
+		{`{"anonymous":true}`, Policy{SessionExpiry: DefaultExpiry, UnreachedAfter: DefaultUnreached, Anonymous: true}},
 	} {
 		if _, err := apply(t, ctx, log, `{"apps":[{"name":"freight","policy":`+step.policy+`}]}`); err != nil {
 			t.Fatal(err)
@@ -85,6 +88,9 @@ func TestPolicies(t *testing.T) {
 			case <-ctx.Done():
 				t.Fatalf("the policy is %+v, want %+v", now["freight"], step.want)
 			}
+		}
+		if got := v.Anonymous("freight"); got != step.want.Anonymous || v.Anonymous("nobody's") {
+			t.Errorf("%s: anonymous devices let in: %v", step.policy, got)
 		}
 	}
 }
