@@ -80,8 +80,9 @@ crash: kafka ## Kill stages and a broker under load by seeds (SEEDS="2 3 5"), ch
 	WAYBILL_CRASH_SEEDS="$(SEEDS)" go test -count=1 -timeout $(CRASHTIME) -v ./internal/e2e/crash
 
 .PHONY: simulate
-simulate: ## Run the long simulation (SCHEDULES=1000000)
-	WAYBILL_SCHEDULES=$(SCHEDULES) go test -count=1 -timeout 0 -v -run '^TestSimulat' ./internal/sim
+simulate: ## Run the long simulation (SCHEDULES=1000000), and take every clause away
+	WAYBILL_SCHEDULES=$(SCHEDULES) WAYBILL_FAULT_SCHEDULES=100000 \
+	go test -count=1 -timeout 0 -v -run '^Test(Simulate|PlantedFaults)$$' ./internal/sim
 
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for a short while (FUZZTIME=10s each)

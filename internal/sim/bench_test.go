@@ -4,8 +4,8 @@ import "testing"
 
 func BenchmarkSchedules(b *testing.B) {
 	for seed := uint64(1); b.Loop(); seed++ {
-		if r := Run(seed, 0); r.Failure != "" {
-			b.Fatalf("seed %d: %s", r.Seed, r.Failure)
+		if r := Run(Schedule{Seed: seed}); r.Failure != "" {
+			b.Fatalf("seed %d: %s", seed, r.Failure)
 		}
 	}
 }

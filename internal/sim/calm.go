@@ -12,7 +12,7 @@ func (w *world) calmDown() {
 	w.calm = true
 	w.say("--- faults stop")
 	for n, g := range w.current {
-		if g.exited {
+		if g.exited && !w.staysDead(g) {
 			w.newGate(uint32(n + 1))
 		}
 	}
@@ -20,11 +20,16 @@ func (w *world) calmDown() {
 		g.paused = false
 	}
 	for _, d := range w.devices {
-		d.hung = false
+		d.hung = d.hung && w.trouble.has(zombies)
 	}
 	if w.assigned.dead || w.missing || w.rnd.IntN(2) == 0 {
 		w.newWorker()
 	}
+}
+
+// staysDead says that nobody starts the gate again: the other one lives.
+func (w *world) staysDead(g *gateLife) bool {
+	return w.trouble.has(deadGates) && !w.current[2-g.number].exited
 }
 
 // rest lets everything settle, several times with the clock's effects, and
@@ -34,12 +39,11 @@ func (w *world) rest(p phase) {
 	last := w.begin(p)
 	for range 3 {
 		if p == late {
-			w.clock += 20 * second // what is released now has a ttl of its own
+			w.clock += w.later() // what is released now has a ttl of its own
 		}
-		for _, g := range w.current {
-			g.sign()
-		}
+		w.signs(p)
 		for _, k := range w.workers {
+			k.readPolicies()
 			k.look()
 			k.look() // the first may have ended an older question
 		}
@@ -50,6 +54,35 @@ func (w *world) rest(p phase) {
 	}
 	w.check.rest(p, last)
 }
+
+// later is longer than any ttl, timer and wait.
+func (w *world) later() int64 {
+	if w.trouble.has(longTTL) {
+		return 2 * 3600 * second
+	}
+	return 20 * second
+}
+
+// signs of the gates that live. In the end the topic has moved on for long enough
+// without the dead.
+func (w *world) signs(p phase) {
+	times := 1
+	if p == late {
+		times = 12
+	}
+	for range times {
+		for _, g := range w.current {
+			if !g.exited {
+				g.sign()
+			}
+		}
+		if times > 1 {
+			w.clock += lease.Microseconds() / 3
+		}
+	}
+}
+
+var phases = [...]phase{quiet, late, lastPush, reconnect}
 
 type phase string
 
@@ -68,6 +101,7 @@ func (w *world) begin(p phase) (last int) {
 		return w.push(&schemas.Pushed{PushId: id[:], Ttl: 1_000_000, Body: bodies[0], Family: 1}, "")
 	case reconnect:
 		for _, d := range w.devices {
+			d.hung = false
 			d.drop()
 		}
 	}
@@ -86,7 +120,7 @@ func (w *world) settle() bool {
 }
 
 func (w *world) round() bool {
-	moved := false
+	moved := w.flush(&w.ingest)
 	note := func(did bool) { moved = moved || did }
 	for _, g := range w.lives {
 		note(g.readGates())

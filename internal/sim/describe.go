@@ -42,7 +42,7 @@ func body(e *schemas.Event) string {
 	switch {
 	case e.Pushed != nil:
 		x := e.Pushed
-		return fmt.Sprintf(" id=%s ttl=%dms bytes=%d collapse=%q deliver_at=%d", shortOf(x.PushId), x.Ttl, len(x.Body), x.CollapseKey, x.DeliverAt)
+		return fmt.Sprintf(" id=%s ttl=%dms", shortOf(x.PushId), x.Ttl) + options(x)
 	case e.CancelAsked != nil:
 		return " id=" + shortOf(e.CancelAsked.PushId)
 	case e.Connected != nil:
@@ -60,6 +60,34 @@ func body(e *schemas.Event) string {
 	return decision(e)
 }
 
+func options(x *schemas.Pushed) string {
+	s := ""
+	if len(x.Body) > 1 {
+		s += fmt.Sprintf(" bytes=%d", len(x.Body))
+	}
+	if x.CollapseKey != "" {
+		s += " collapse_key=" + x.CollapseKey
+	}
+	if x.DeliverAt > 0 {
+		s += fmt.Sprintf(" deliver_at=%dms", (x.DeliverAt-began)/1000)
+	}
+	if x.FirstDeviceWins {
+		s += " first_device_wins"
+	}
+	return s
+}
+
+func gapOf(g *schemas.Gap) string {
+	if g == nil {
+		return ""
+	}
+	s := fmt.Sprintf(" gap=%s %v to %v", g.Reason.Word(), schemas.Position(g.From), schemas.Position(g.To))
+	if g.Adopt {
+		s += " adopt"
+	}
+	return s
+}
+
 func decision(e *schemas.Event) string {
 	switch {
 	case e.Claimed != nil:
@@ -70,9 +98,13 @@ func decision(e *schemas.Event) string {
 		return fmt.Sprintf(" ends=%s %s", shortOf(e.Kicked.Session), e.Kicked.Reason.Word())
 	case e.Outcome != nil:
 		x := e.Outcome
-		return fmt.Sprintf(" pos=%v %s %s whole=%v", schemas.Position(x.Position), x.Class.Word(), x.Reason.Word(), x.Whole)
+		s := fmt.Sprintf(" pos=%v %s %s", schemas.Position(x.Position), x.Class.Word(), x.Reason.Word())
+		if x.Whole {
+			s += ", and as a whole"
+		}
+		return s
 	case e.SessionEnded != nil:
-		return " " + e.SessionEnded.Reason.Word()
+		return " ends=" + shortOf(e.SessionEnded.Session) + " " + e.SessionEnded.Reason.Word()
 	case e.RouteEnded != nil:
 		return " " + e.RouteEnded.Reason.Word()
 	}
@@ -87,8 +119,5 @@ func command(m *schemas.Command) string {
 		return s + " " + m.Reason.Word()
 	}
 	s += fmt.Sprintf(" pos=%v previous=%v", schemas.Position(m.Position), schemas.Position(m.Previous))
-	if m.Gap != nil {
-		s += fmt.Sprintf(" gap=%s adopt=%v", m.Gap.Reason.Word(), m.Gap.Adopt)
-	}
-	return s
+	return s + gapOf(m.Gap)
 }

@@ -78,6 +78,9 @@ type device struct {
 	kicked  bool  // ... by a kick
 	hung    bool  // reads nothing, says nothing
 	backup  *storage
+
+	platform string
+	began    uint64 // its cursor when the application was started
 }
 
 // storage is what survives the application, and a backup may restore.
@@ -99,6 +102,9 @@ type ticket struct {
 
 func (d *device) dial() bool {
 	g := d.w.current[d.w.rnd.IntN(gates)]
+	if g.exited && d.w.calm {
+		g = d.w.current[2-g.number] // the other one
+	}
 	if d.stay || d.conn != nil || g.exited {
 		return false
 	}
@@ -108,14 +114,21 @@ func (d *device) dial() bool {
 	c.hello = &schemas.Event{
 		Kind: schemas.Kind_KIND_CONNECTED, App: app, User: user, Device: d.name, Time: d.w.clock,
 		Connected: &schemas.Connected{
-			Login: d.session.IsZero(), LoginAt: uint64(d.login), Cursor: d.dedupe.Cursor(), Install: install[:], Count: d.count, Limits: d.limits(),
+			Platform: d.platform, Login: d.session.IsZero(), LoginAt: uint64(d.login), Cursor: d.dedupe.Cursor(), Install: install[:], Count: d.count, Limits: d.limits(),
 		},
 	}
 	c.hello.Session = c.ticket.session[:]
 	d.w.conns = append(d.w.conns, c)
 	d.conn = c
-	d.w.say("device %s dials gate %d: install %s count %d cursor %d login %v", d.name, g.number, short(d.install), d.count, d.dedupe.Cursor(), d.session.IsZero())
+	d.w.say("device %s dials gate %d to %s: install %s count %d cursor %v", d.name, g.number, d.errand(), short(d.install), d.count, schemas.Position(d.dedupe.Cursor()))
 	return true
+}
+
+func (d *device) errand() string {
+	if d.session.IsZero() {
+		return "log in"
+	}
+	return "resume " + short(d.session)
 }
 
 func (d *device) limits() *schemas.Limits {
@@ -147,21 +160,52 @@ func (d *device) renew() {
 	d.drop()
 	d.w.installs++
 	d.storage = storage{install: number('i', d.w.installs)}
-	d.stay, d.kicked = false, false
+	d.stay, d.kicked, d.began = false, false, 0
+}
+
+func (d *device) loseStorage() {
+	d.renew()
+	d.w.say("device %s loses its storage", d.name)
+}
+
+// hang and its end.
+func (d *device) hang() {
+	d.hung = !d.hung && d.conn != nil
+	d.w.say("device %s hangs: %v", d.name, d.hung)
+}
+
+// restart: the application is killed and started again. What it had handled it
+// has stored, with the cursor; what it was at, it sees anew.
+func (d *device) restart() {
+	d.working = frame{}
+	d.drop()
+	if d.w.off.has(CursorStored) {
+		d.dedupe = client.NewDedupe(d.began)
+	}
+	d.began = d.dedupe.Cursor()
+	d.w.say("device %s: the application is killed, its cursor is %v", d.name, schemas.Position(d.began))
+}
+
+// backUp its storage, or be restored from that.
+func (d *device) backUp() {
+	if b := d.storage; d.backup == nil || d.w.rnd.IntN(2) == 0 {
+		b.seen = slices.Clone(b.seen)
+		d.backup = &b
+		d.w.say("device %s is backed up", d.name)
+		return
+	}
+	d.restore()
 }
 
 // restore goes back to the backup.
 func (d *device) restore() {
-	if d.backup == nil {
-		return
-	}
 	d.working = frame{}
 	d.drop()
 	d.storage = *d.backup
 	d.seen = slices.Clone(d.seen)
 	d.stay, d.kicked = false, false
-	d.w.restored = true
-	d.w.say("device %s is restored from a backup: count %d cursor %d", d.name, d.count, d.dedupe.Cursor())
+	d.w.restored, d.began = true, d.dedupe.Cursor()
+	d.w.say("device %s is restored from a backup: count %d cursor %v", d.name, d.count, schemas.Position(d.began))
 }
 
 // estrange gives it a cursor that this log never had.
@@ -171,11 +215,12 @@ func (d *device) estrange() {
 	if d.w.rnd.IntN(2) == 0 {
 		cursor = uint64(schemas.At(1, 5))
 	}
-	d.dedupe, d.seen, d.last = client.NewDedupe(cursor), nil, 0
+	d.dedupe, d.seen, d.last, d.began = client.NewDedupe(cursor), nil, 0, cursor
 	d.w.say("device %s has a cursor of another log", d.name)
 }
 
 func (d *device) ack(received schemas.Position) {
+	d.w.check.began(d, received)
 	if d.conn != nil {
 		d.conn.up = append(d.conn.up, upFrame{ackFrame, d.dedupe.Cursor(), uint64(received)})
 	}
@@ -254,7 +299,7 @@ func (d *device) resumed(f frame) {
 	}
 	d.w.check.resumed(d, f)
 	d.dedupe.Resumed(uint64(f.pos), adopt)
-	d.w.say("device %s reads resumed %v %v", d.name, f.pos, f.gap)
+	d.w.say("device %s reads resumed %v%s", d.name, f.pos, gapOf(f.gap))
 	d.ack(0)
 }
 
@@ -269,7 +314,7 @@ func (d *device) closed(reason schemas.Reason) {
 		d.w.check.kicked(c)
 	case schemas.Reason_REASON_LOGGED_OUT:
 		d.stay, d.ticket = true, ticket{}
-	case schemas.Reason_REASON_SESSION_ENDED:
+	case schemas.Reason_REASON_SESSION_ENDED, schemas.Reason_REASON_SESSION_EXPIRED:
 		d.ticket = ticket{}
 	case schemas.Reason_REASON_STALE_LOGIN:
 		d.w.installs++

@@ -7,11 +7,19 @@
 //
 // What stands around them is a model: one partition with a broker's clock, the
 // gates topic, two partitions of dispatch, a network, two gates that are
-// killed, stopped and replaced, a projector whose snapshots lag, and one user
-// with two devices that lose, restore and mistrust their storage. A schedule
-// is a few hundred random steps of all of them; then the faults stop, and what
-// must be true when nothing moves any more is checked. A seed and a set of
-// [Faults] give the same schedule on every machine.
+// killed, stopped and replaced, a projector that is killed and whose snapshots
+// lag, the app's policies, which each worker hears of in its own time, and one
+// user with two devices that lose, restore and mistrust their storage, hang and
+// are killed. A schedule is a few hundred random steps of all of them; then the
+// faults stop, and what must be true when nothing moves any more is checked.
+// After each step: every accepted push stands in the fold or has ended, and a
+// worker that owns the partition has a timer for it; one outcome for each
+// identity, and none that contradicts what a device did; each device sees a
+// push once, and none before an older one that it is owed.
+//
+// A seed and a set of [Faults] give the same schedule on every machine. Each
+// step has draws of its own, so of a schedule that fails [Shrink] leaves out
+// what does not matter and prints a transcript that a person can read.
 //
 // A test is worth what it finds. So each clause of the rules can be taken
 // away, and a search must then find a schedule that breaks.

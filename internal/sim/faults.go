@@ -3,7 +3,7 @@ package sim
 import "waybill/delivery"
 
 // Faults is a set of clauses of the rules that are taken away.
-type Faults uint32
+type Faults uint64
 
 // The clauses. Each names what is true without the fault.
 const (
@@ -31,41 +31,58 @@ const (
 	HeldIsSaid       // what a full way keeps back is said when it takes more
 	LostIsResaid     // commands that were refused are said again
 	TicketNamesLogin // a ticket names the login of its session
+	CommitAfterWork  // the projector's place goes with its rows, not ahead of them
+	OutcomeOnce      // an outcome that is under way is not said again
+	CursorStored     // the SDK's cursor is stored before it is acknowledged
+	DispatchedStays  // a cancel ends nothing that was dispatched
+	ClaimsAgain      // a worker that is overtaken though still assigned claims again
+	PoisonAlone      // a poison push ends alone
 )
 
-// Clause is one clause with its name.
+// inSnapshot are the clauses about what a snapshot holds.
+const inSnapshot = TombstoneInSnapshot | ClosingInSnapshot | TriesInSnapshot | EndedInSnapshot | RoutedInSnapshot
+
+// Clause is one clause with its name, and the trouble that a search for a
+// schedule in which it matters should meet.
 type Clause struct {
 	Name  string
 	Fault Faults
+	Meets trouble
 }
 
 // Clauses lists all that can be taken away.
 func Clauses() []Clause {
 	return []Clause{
-		{"series-start", SeriesStart},
-		{"hold-back", HoldBack},
-		{"level-outputs", LevelOutputs},
-		{"dispatched-before-claim", DispatchedBeforeClaim},
-		{"kick-after-resumed", KickAfterResumed},
-		{"kick-names-session", KickNamesSession},
-		{"snapshot-first", SnapshotFirst},
-		{"acts-on-what-is-read", ActsOnWhatIsRead},
-		{"incarnation-in-id", IncarnationInID},
-		{"old-terms-ignored", OldTermsIgnored},
-		{"serial-filter", SerialFilter},
-		{"count-decides", CountDecides},
-		{"resumed-until-reached", ResumedUntilReached},
-		{"gap-check", GapCheck},
-		{"read-before-judged", ReadBeforeJudged},
-		{"tombstone-in-snapshot", TombstoneInSnapshot},
-		{"closing-in-snapshot", ClosingInSnapshot},
-		{"tries-in-snapshot", TriesInSnapshot},
-		{"ended-in-snapshot", EndedInSnapshot},
-		{"routed-in-snapshot", RoutedInSnapshot},
-		{"grace-after-stops", GraceAfterStops},
-		{"held-is-said", HeldIsSaid},
-		{"lost-is-resaid", LostIsResaid},
-		{"ticket-names-login", TicketNamesLogin},
+		{"series-start", SeriesStart, 0},
+		{"hold-back", HoldBack, 0},
+		{"level-outputs", LevelOutputs, 0},
+		{"dispatched-before-claim", DispatchedBeforeClaim, 0},
+		{"kick-after-resumed", KickAfterResumed, 0},
+		{"kick-names-session", KickNamesSession, newWorkers | lostStorage},
+		{"snapshot-first", SnapshotFirst, 0},
+		{"acts-on-what-is-read", ActsOnWhatIsRead, 0},
+		{"incarnation-in-id", IncarnationInID, 0},
+		{"old-terms-ignored", OldTermsIgnored, 0},
+		{"serial-filter", SerialFilter, 0},
+		{"count-decides", CountDecides, 0},
+		{"resumed-until-reached", ResumedUntilReached, 0},
+		{"gap-check", GapCheck, lostCommands},
+		{"read-before-judged", ReadBeforeJudged, hungDevices | idle | longTTL},
+		{"tombstone-in-snapshot", TombstoneInSnapshot, 0},
+		{"closing-in-snapshot", ClosingInSnapshot, 0},
+		{"tries-in-snapshot", TriesInSnapshot, crashes | longTTL | newWorkers | killedProjector},
+		{"ended-in-snapshot", EndedInSnapshot, newWorkers | logouts},
+		{"routed-in-snapshot", RoutedInSnapshot, 0},
+		{"grace-after-stops", GraceAfterStops, stoppedGates | idle},
+		{"held-is-said", HeldIsSaid, 0},
+		{"lost-is-resaid", LostIsResaid, refusedCommands},
+		{"ticket-names-login", TicketNamesLogin, restoredStorage},
+		{"commit-after-work", CommitAfterWork, killedProjector},
+		{"outcome-once", OutcomeOnce, 0},
+		{"cursor-stored", CursorStored, killedApps},
+		{"dispatched-stays", DispatchedStays, cancels},
+		{"claims-again", ClaimsAgain, newWorkers},
+		{"poison-alone", PoisonAlone, crashes},
 	}
 }
 
@@ -82,5 +99,8 @@ func (f Faults) core() delivery.Faults {
 		NoGrace:           f.has(GraceAfterStops),
 		ForgetsHeld:       f.has(HeldIsSaid),
 		NeverResays:       f.has(LostIsResaid),
+		SaysTwice:         f.has(OutcomeOnce),
+		CancelsDispatched: f.has(DispatchedStays),
+		PoisonSpreads:     f.has(PoisonAlone),
 	}
 }

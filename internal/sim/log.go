@@ -40,7 +40,7 @@ func (p *producer) lose(w *world) {
 // flush appends the next record of the queue. Now and then a restart, of the
 // broker or of the producer, repeats the last ones.
 func (w *world) flush(p *producer) bool {
-	if len(p.queue) == 0 {
+	if len(p.queue) == 0 || w.noEvents && !w.calm {
 		return false
 	}
 	f := p.queue[0]
@@ -82,7 +82,7 @@ func (w *world) append(e *schemas.Event) {
 	}
 	w.log = append(w.log, record{at, e})
 	if w.show {
-		w.say("      @%d %s", len(w.log)-1, describe(e))
+		w.say("    %v %s", position(len(w.log)-1), describe(e))
 	}
 	w.check.read()
 }

@@ -56,6 +56,17 @@ func (p *projector) flush() bool {
 	return true
 }
 
+// kill: it starts again from what it has stored. Without CommitAfterWork its
+// place was stored before the rows were.
+func (p *projector) kill(w *world) {
+	if w.off.has(CommitAfterWork) {
+		p.serials, p.term, p.asOf = p.reader.serials.Clone(), p.state.Term, p.next
+	}
+	p.reader = p.load(w.off)
+	p.state.Track()
+	w.say("projector: kill -9, starts again as of %v", position(p.asOf-1))
+}
+
 func (r *rows) store(c *mailbox.Change) {
 	if c.Lists {
 		r.lists = mailbox.User{Closing: slices.Clone(c.User.Closing), Tombs: slices.Clone(c.User.Tombs)}

@@ -13,6 +13,7 @@ type worker struct {
 	self schemas.ID
 	core *delivery.Core // nil: it has claimed and not loaded (without SnapshotFirst)
 	reader
+	heard int // of the policies
 	place int // next record of the gates topic
 	cut   int // below it, the gates topic had been compacted
 	out   producer
@@ -36,7 +37,7 @@ func (w *world) newWorker() *worker {
 	k.claim()
 	w.workers = append(w.workers, k)
 	w.assigned = k
-	w.say("worker %d starts as of @%d", k.id, k.next)
+	w.say("worker %d starts as of %v", k.id, position(k.next-1))
 	return k
 }
 
@@ -44,6 +45,17 @@ func (k *worker) load() {
 	k.reader = k.w.projector.load(k.w.off)
 	k.core = delivery.NewCore(k.w.settings, k.self, k.state, position(k.next-1))
 	k.core.Plant(k.w.off.core())
+	k.heard = k.w.rnd.IntN(len(k.w.policies) + 1)
+	k.readPolicies()
+}
+
+// readPolicies takes those that came last.
+func (k *worker) readPolicies() {
+	if k.dead || k.core == nil || k.heard == len(k.w.policies) {
+		return
+	}
+	k.heard = len(k.w.policies)
+	k.core.SetPolicies(k.w.policies[k.heard-1])
 }
 
 func (k *worker) claim() {
@@ -105,6 +117,9 @@ func (k *worker) overtaken() bool {
 		k.w.say("worker %d was overtaken and stops", k.id)
 		return true
 	}
+	if k.w.off.has(ClaimsAgain) {
+		return false
+	}
 	k.w.say("worker %d was overtaken and claims again", k.id)
 	k.claim()
 	return true
@@ -112,7 +127,7 @@ func (k *worker) overtaken() bool {
 
 // readGates reads one record of the gates topic.
 func (k *worker) readGates() bool {
-	if k.dead || k.core == nil || k.place >= len(k.w.gatesTopic) {
+	if k.dead || k.core == nil || k.place >= len(k.w.gatesTopic) || k.w.noSigns && !k.w.calm {
 		return false
 	}
 	if r := k.w.gatesTopic[k.place]; !k.w.compacted(k.place, k.cut) {
@@ -150,11 +165,24 @@ func (k *worker) look() {
 func (k *worker) collect() {
 	k.takeOut()
 	k.tellBusy()
-	if k.w.rnd.IntN(4) == 0 && !k.core.More() && !k.w.off.has(HeldIsSaid|ActsOnWhatIsRead) {
-		k.core.Recheck()
-		if decisions, commands := k.core.Take(); len(decisions)+len(commands) > 0 {
-			k.w.fail("worker %d has missed %v %v", k.id, decisions, commands)
+	if k.w.rnd.IntN(4) == 0 && !k.core.More() && !k.w.off.has(HeldIsSaid|ActsOnWhatIsRead|OutcomeOnce) {
+		k.recheck()
+	}
+}
+
+// recheck: a look at everybody says nothing more, but for sessions that expired,
+// which are looked at now and then.
+func (k *worker) recheck() {
+	k.core.Recheck()
+	decisions, commands := k.core.Take()
+	for _, e := range decisions {
+		if e.SessionEnded.GetReason() != schemas.Reason_REASON_SESSION_EXPIRED {
+			k.w.fail("worker %d has missed %s", k.id, describe(e))
 		}
+		k.out.add(fact{event: e})
+	}
+	for _, m := range commands {
+		k.w.fail("worker %d has missed %s", k.id, command(m))
 	}
 }
 

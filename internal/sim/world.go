@@ -25,6 +25,8 @@ const (
 	lease      = time.Second
 	smallFrame = 100
 	bigFrame   = 1000
+
+	began = 1_700_000_000 * second
 )
 
 func settings(rnd *rand.Rand) delivery.Settings {
@@ -32,21 +34,33 @@ func settings(rnd *rand.Rand) delivery.Settings {
 		AckTimer: 2 * time.Second, Handling: 5 * time.Second,
 		Window: 3, Mailbox: 3 + rnd.IntN(4),
 		Lease: lease, SilentLeases: 3,
-		Policy: delivery.Policy{Devices: schemas.DevicePolicy(rnd.IntN(2))},
+		Policy: policy(rnd),
 		Burst:  []int{1, 2, 4096}[rnd.IntN(3)],
 	}
+}
+
+// policy of the app: in some schedules sessions expire.
+func policy(rnd *rand.Rand) delivery.Policy {
+	p := delivery.Policy{Devices: schemas.DevicePolicy(rnd.IntN(3))}
+	if rnd.IntN(4) == 0 {
+		p.SessionExpiry = time.Duration(4+rnd.IntN(8)) * time.Second
+	}
+	return p
 }
 
 // world is one schedule at work.
 type world struct {
 	// Fixed when the schedule begins.
 	off         Faults
-	rnd         *rand.Rand
+	seed        uint64
+	source      *rand.PCG
+	rnd         *rand.Rand // of source
 	settings    delivery.Settings
-	poison      schemas.ID // a push on which the application always crashes
-	bounceOlder bool       // gates bounce for their older incarnations too
-	trouble     trouble    // what happens at all
-	box         int        // commands that a worker keeps for one gate
+	policies    []delivery.Policies // that came after it, oldest first
+	poison      schemas.ID          // a push on which the application always crashes
+	bounceOlder bool                // gates bounce for their older incarnations too
+	trouble     trouble             // what happens at all
+	box         int                 // commands that a worker keeps for one gate
 
 	// The topics.
 	clock      int64
@@ -73,7 +87,10 @@ type world struct {
 	restored bool        // a device had its storage restored
 	missing  bool        // a command was lost
 	away     [gates]bool // partitions of dispatch that take nothing
+	noEvents bool        // nor does that of events
+	noSigns  bool        // no worker hears of the gates
 	failure  string
+	rule     string // the failure's format
 	stats    Stats
 
 	show  bool
@@ -86,10 +103,11 @@ type gateRecord struct {
 	event *schemas.Event
 }
 
-func newWorld(seed uint64, off Faults, show bool) *world {
-	w := &world{off: off, rnd: rand.New(rand.NewPCG(seed, 1)), show: show, clock: 1_700_000_000 * second}
+func newWorld(s Schedule, show bool) *world {
+	w := &world{off: s.Off, seed: s.Seed, source: rand.NewPCG(s.Seed, 0), show: show, clock: began}
+	w.rnd = rand.New(w.source)
 	w.settings = settings(w.rnd)
-	w.bounceOlder, w.trouble = w.rnd.IntN(2) == 0, newTrouble(w.rnd)
+	w.bounceOlder, w.trouble = w.rnd.IntN(2) == 0, (newTrouble(w.rnd)|s.Meets)&^s.spared
 	w.box = []int{1, 2, 5, 1000}[w.rnd.IntN(4)]
 	if w.rnd.IntN(3) == 0 {
 		w.poison = number('p', 1+w.rnd.IntN(5))
@@ -97,7 +115,7 @@ func newWorld(seed uint64, off Faults, show bool) *world {
 	w.projector, w.check = newProjector(), newCheck(w)
 	w.ingest = w.producer()
 	for i := range w.devices {
-		w.devices[i] = &device{w: w, index: i, name: string(rune('a' + i))}
+		w.devices[i] = &device{w: w, index: i, name: string(rune('a' + i)), platform: platforms[w.rnd.IntN(len(platforms))]}
 		w.devices[i].renew()
 	}
 	for n := range gates {
@@ -106,6 +124,9 @@ func newWorld(seed uint64, off Faults, show bool) *world {
 	w.newWorker()
 	return w
 }
+
+// draw begins the draws of one turn. They depend on nothing that came before.
+func (w *world) draw(turn uint64) { w.source.Seed(w.seed, turn) }
 
 func (w *world) producer() producer {
 	w.origins++
@@ -121,14 +142,14 @@ func number(kind byte, n int) schemas.ID {
 
 func (w *world) say(format string, args ...any) {
 	if w.show {
-		w.lines = append(w.lines, fmt.Sprintf(format, args...))
+		w.lines = append(w.lines, fmt.Sprintf("%6d ms  ", w.since())+fmt.Sprintf(format, args...))
 	}
 }
 
 // fail notes the first thing that must not be.
 func (w *world) fail(format string, args ...any) {
 	if w.failure == "" {
-		w.failure = fmt.Sprintf(format, args...)
+		w.failure, w.rule = fmt.Sprintf(format, args...), format
 		w.say("*** %s", w.failure)
 	}
 }
@@ -166,11 +187,16 @@ func (w *world) push(b *schemas.Pushed, device string) int {
 	return index
 }
 
+var platforms = [...]string{"ios", "android"}
+
 // randomPush is a push of some kind: named or not, new or a retry, later, for
 // one device, large, or collapsing older ones.
 func (w *world) randomPush() {
 	r := w.rnd
-	b := &schemas.Pushed{Ttl: int64(r.IntN(5)) * 1000, Body: bodies[r.IntN(len(bodies))], Family: 1}
+	b := &schemas.Pushed{Ttl: int64(r.IntN(5)) * 1000, Body: bodies[r.IntN(len(bodies))], Family: 1, FirstDeviceWins: r.IntN(5) == 0}
+	if w.trouble.has(longTTL) {
+		b.Ttl = 3_600_000
+	}
 	w.name(b)
 	device := ""
 	switch r.IntN(16) {
@@ -196,6 +222,12 @@ func (w *world) name(b *schemas.Pushed) {
 		id := number('n', w.unnamed)
 		b.PushId = id[:]
 		return
+	case 3:
+		if w.unnamed > 0 { // a retry under an id that Waybill drew
+			id := number('n', 1+w.rnd.IntN(w.unnamed))
+			b.PushId, b.Name = id[:], "n"
+			return
+		}
 	}
 	id := number('p', n)
 	b.PushId, b.Name = id[:], "p"
