@@ -21,6 +21,8 @@ const IntakeGroup = "waybill.intake"
 type IntakeConfig struct {
 	Log     *eventlog.Log
 	Control *control.View
+	// Epochs as Config has it.
+	Epochs *eventlog.Epochs
 	// Node is what stands in the events.
 	Node string
 	// Session is how long the group waits for a member that is gone (default
@@ -48,7 +50,7 @@ func NewIntake(cfg IntakeConfig) (*Intake, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open intake: %w", err)
 	}
-	appender, err := cfg.Log.NewAppender(eventlog.AppenderConfig{})
+	appender, err := cfg.Log.NewAppender(eventlog.AppenderConfig{Epochs: cfg.Epochs})
 	if err != nil {
 		return nil, fmt.Errorf("open intake: %w", err)
 	}

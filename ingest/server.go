@@ -20,6 +20,9 @@ import (
 type Config struct {
 	Log     *eventlog.Log
 	Control *control.View
+	// Epochs leads pushes into the log's next epoch; whoever makes it runs it. nil:
+	// they go to waybill.events for ever.
+	Epochs *eventlog.Epochs
 	// Listen is host:port; port 0 takes a free one.
 	Listen string
 	// Node is what stands in the events.
@@ -56,7 +59,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ingest: %w", err)
 	}
-	appender, err := cfg.Log.NewAppender(eventlog.AppenderConfig{})
+	appender, err := cfg.Log.NewAppender(eventlog.AppenderConfig{Epochs: cfg.Epochs})
 	if err != nil {
 		return nil, fmt.Errorf("open ingest: %w", err)
 	}

@@ -30,7 +30,8 @@ func NewGate(b Base, cfg GateConfig) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	facts, err := ingest.NewFacts(ingest.FactsConfig{Log: log, Node: node})
+	epochs := log.NewEpochs()
+	facts, err := ingest.NewFacts(ingest.FactsConfig{Log: log, Node: node, Epochs: epochs})
 	if err != nil {
 		log.Close()
 		return nil, fmt.Errorf("open facts of %s: %w", node, err)
@@ -73,7 +74,7 @@ func NewGate(b Base, cfg GateConfig) (*Stage, error) {
 	return &Stage{
 		Name: node, base: b,
 		needs: needs{topics: []string{eventlog.EventsTopic, eventlog.DispatchTopic, eventlog.GatesTopic, eventlog.ControlTopic}},
-		parts: []func(context.Context) error{view.Run, run},
+		parts: []func(context.Context) error{view.Run, epochs.Run, run},
 		close: []func(){log.Close, flush}, ready: g.Ready(), addr: g.Addr,
 	}, nil
 }

@@ -32,14 +32,14 @@ func NewIngest(b Base, cfg IngestConfig) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	view := control.Open(log)
-	s, err := ingest.New(ingest.Config{Log: log, Control: view, Listen: cfg.Listen, Node: node, Logger: b.Logger, Meter: b.Meter})
+	view, epochs := control.Open(log), log.NewEpochs()
+	s, err := ingest.New(ingest.Config{Log: log, Control: view, Epochs: epochs, Listen: cfg.Listen, Node: node, Logger: b.Logger, Meter: b.Meter})
 	if err != nil {
 		log.Close()
 		return nil, fmt.Errorf("make ingest: %w", err)
 	}
 	intake, err := ingest.NewIntake(ingest.IntakeConfig{
-		Log: log, Control: view, Node: node, Session: cfg.Session, Logger: b.Logger, Meter: b.Meter,
+		Log: log, Control: view, Epochs: epochs, Node: node, Session: cfg.Session, Logger: b.Logger, Meter: b.Meter,
 	})
 	if err != nil {
 		s.Close()
@@ -47,8 +47,8 @@ func NewIngest(b Base, cfg IngestConfig) (*Stage, error) {
 		return nil, fmt.Errorf("make ingest: %w", err)
 	}
 	return &Stage{
-		Name: node, base: b, needs: needs{topics: []string{eventlog.EventsTopic, eventlog.ControlTopic}},
-		parts: []func(context.Context) error{view.Run, s.Run, intake.Run},
+		Name: node, base: b, needs: needs{topics: []string{eventlog.EventsTopic, eventlog.GatesTopic, eventlog.ControlTopic}},
+		parts: []func(context.Context) error{view.Run, epochs.Run, s.Run, intake.Run},
 		close: []func(){log.Close}, ready: s.Ready(), check: started(view.Ready()), addr: s.Addr,
 	}, nil
 }
