@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"waybill/console"
 	"waybill/delivery"
+	"waybill/delivery/outcomes"
 	"waybill/ingest"
 	"waybill/internal/control"
 	"waybill/internal/eventlog"
@@ -86,14 +88,20 @@ func NewDelivery(b Base, cfg DeliveryConfig) (*Stage, error) {
 		log.Close()
 		return nil, fmt.Errorf("make delivery worker: %w", err)
 	}
+	feed, err := outcomes.New(outcomes.Config{Log: log, Apps: view.Outcomes, Session: cfg.Session, Logger: b.Logger, Meter: b.Meter})
+	if err != nil {
+		pool.Close()
+		log.Close()
+		return nil, fmt.Errorf("make feed of outcomes: %w", err)
+	}
 	return &Stage{
 		Name: node, base: b,
 		needs: needs{
 			topics:   []string{eventlog.EventsTopic, eventlog.GatesTopic, eventlog.DispatchTopic, eventlog.ControlTopic},
 			postgres: migrated,
 		},
-		parts: []func(context.Context) error{view.Run, after(view.Ready(), w.Run)},
-		close: []func(){log.Close, pool.Close}, check: w.Standing,
+		parts: []func(context.Context) error{view.Run, after(view.Ready(), w.Run), after(view.Ready(), feed.Run)},
+		close: []func(){log.Close, pool.Close}, check: func() error { return cmp.Or(w.Standing(), feed.Standing()) },
 	}, nil
 }
 
