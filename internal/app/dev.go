@@ -31,6 +31,7 @@ type DevConfig struct {
 	Console    string    // host:port
 	Partitions int32     // 0 = 4
 	Lease      time.Duration
+	Heartbeat  time.Duration // of devices; 0 = the gate's default
 	Session    time.Duration // of the delivery group
 	SyncWrites bool          // fsync before a record is acknowledged
 	Settings   *delivery.Settings
@@ -231,7 +232,7 @@ func (d *Dev) build(name string) (*Stage, error) {
 	for n, listen := range d.cfg.Gates {
 		if name == DevGate(n+1) {
 			return NewGate(b, GateConfig{
-				Number: uint32(n + 1), Listen: listen, ClusterKey: d.key, Lease: d.cfg.Lease, Drain: d.cfg.Drain,
+				Number: uint32(n + 1), Listen: listen, ClusterKey: d.key, Lease: d.cfg.Lease, Heartbeat: d.cfg.Heartbeat, Drain: d.cfg.Drain,
 			})
 		}
 	}
