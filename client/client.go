@@ -22,6 +22,7 @@ type Client struct {
 	cfg   Config
 	queue chan *delivery // from the reader to the handler goroutine; never closed
 	wake  chan struct{}  // to the writer: there may be something to write; never closed
+	again chan struct{}  // from Relogin to Run's goroutine; one place, never closed
 	slots chan struct{}  // one for each call that is held or whose response is owed
 	slow  *time.Timer    // fires when a handler runs for a second
 
@@ -65,6 +66,7 @@ func New(cfg Config) (*Client, error) {
 		cfg:     cfg,
 		queue:   make(chan *delivery, cfg.Window+1), // and a resumed
 		wake:    make(chan struct{}, 1),
+		again:   make(chan struct{}, 1),
 		slots:   make(chan struct{}, cfg.MaxUplinks),
 		room:    defaultMaxFrame - wire.UplinkPrefixSize,
 		backoff: backoff{base: cfg.BackoffBase, limit: cfg.BackoffCap},
@@ -115,7 +117,7 @@ func (c *Client) start(abort context.CancelFunc) error {
 	}
 	c.running, c.stopped, c.broken, c.abort = true, nil, nil, abort
 	c.state, c.used = state, max(c.used, state.Sequence)
-	c.hand = hand{dedupe: NewDedupe(state.Cursor)}
+	c.hand = hand{dedupe: NewDedupe(state.Cursor), user: state.User}
 	return nil
 }
 
@@ -146,7 +148,7 @@ func (c *Client) stop(err error) error {
 
 // stay connects again and again. It returns nil when ctx has ended.
 func (c *Client) stay(ctx context.Context) error {
-	to := addresses{configured: c.cfg.Addresses}
+	to := addresses{configured: c.cfg.Addresses, known: c.lastGates()}
 	for {
 		address := to.next()
 		err := c.connect(ctx, address, &to)
@@ -159,7 +161,7 @@ func (c *Client) stay(ctx context.Context) error {
 		if final != nil {
 			return final
 		}
-		if !sleep(ctx, wait) {
+		if !c.rest(ctx, wait) {
 			return nil
 		}
 	}
@@ -188,7 +190,7 @@ func (c *Client) connect(ctx context.Context, address string, to *addresses) err
 		return err
 	}
 	to.loggedIn(address, welcome.Address, welcome.Others)
-	if err := c.attach(conn, welcome); err != nil {
+	if err := c.attach(conn, welcome, to.known); err != nil {
 		nc.Close()
 		return err
 	}
@@ -202,12 +204,15 @@ func (c *Client) connect(ctx context.Context, address string, to *addresses) err
 }
 
 // attach makes conn the one that is written to.
-func (c *Client) attach(conn *conn, w *schemas.Welcome) error {
-	if err := c.save(func(s *State) { s.Ticket = w.Ticket }); err != nil {
+func (c *Client) attach(conn *conn, w *schemas.Welcome, gates []string) error {
+	if err := c.save(func(s *State) { s.loggedIn(w.Ticket, gates) }); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.again) > 0 {
+		return errRelogin // the login was under way when it was asked for
+	}
 	conn.maxBody, conn.zstd = defaultMaxFrame, w.Zstd
 	if n := w.GetLimits().GetMaxFrame(); n > 0 {
 		conn.maxBody = n
@@ -260,16 +265,15 @@ func (c *Client) judge(err error, to *addresses) (wait time.Duration, final erro
 	var redirect *redirection
 	c.mu.Lock()
 	broken := c.broken
-	if !errors.As(err, &redirect) {
+	if !errors.Is(err, errRelogin) {
 		wait = c.backoff.next()
 	}
 	c.mu.Unlock()
 	switch {
 	case broken != nil:
 		return 0, broken
-	case redirect != nil:
+	case errors.As(err, &redirect):
 		to.first = redirect.address
-		return 0, nil
 	case errors.As(err, &closed):
 		to.first = closed.address
 		return c.obey(closed, wait)
@@ -333,17 +337,5 @@ func (c *Client) poke() {
 	select {
 	case c.wake <- struct{}{}:
 	default: // it has been told and has not looked yet
-	}
-}
-
-// sleep waits for d; false if ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -39,6 +39,9 @@ func TestCloseReasons(t *testing.T) {
 		schemas.Reason_REASON_KICKED:           {stop: true, login: true},
 		schemas.Reason_REASON_REVOKED:          {stop: true, login: true},
 		schemas.Reason_REASON_LOGGED_OUT:       {stop: true, login: true},
+		schemas.Reason_REASON_FLAPPING:         {max: base},
+		schemas.Reason_REASON_TOO_MANY_DEVICES: {login: true, max: base},
+		schemas.Reason_REASON_NOT_ADMITTED:     {stop: true},
 		schemas.Reason_REASON_BAD_TOKEN:        {stop: true},
 		schemas.Reason_REASON_UNKNOWN_APP:      {stop: true},
 	} {
@@ -105,8 +108,8 @@ func TestCloseNamesTimeAndPlace(t *testing.T) {
 			t.Errorf("device came to %s, want other:1", c.address)
 		}
 		c.session(wire.CmdRedirect, 0, marshal(t, &schemas.Redirect{Address: "third:1"}))
-		if n := d.wantNotice(Disconnected); n.Wait != 0 {
-			t.Errorf("a redirect waits %v", n.Wait)
+		if n := d.wantNotice(Disconnected); n.Wait > 500*time.Millisecond {
+			t.Errorf("a redirect waits %v, want up to twice the base: no resumed has come since the close", n.Wait)
 		}
 		if c = g.accept(); c.address != "third:1" {
 			t.Errorf("device came to %s, want third:1", c.address)

@@ -26,6 +26,10 @@ type fileState struct {
 	Sequence uint64 `json:"sequence"`
 	Cursor   uint64 `json:"cursor"`
 	Ticket   []byte `json:"ticket,omitempty"`
+
+	User      string   `json:"user,omitempty"`
+	Anonymous []byte   `json:"anonymous,omitempty"`
+	Gates     []string `json:"gates,omitempty"`
 }
 
 // Load reads the file. A damaged file is an error: to begin again as a new
@@ -42,7 +46,10 @@ func (f *FileStore) Load() (State, error) {
 	if err := json.Unmarshal(b, &v); err != nil {
 		return State{}, fmt.Errorf("parse state in %s (delete the file to begin as a new install): %w", f.path, err)
 	}
-	s := State{Count: v.Count, Sequence: v.Sequence, Cursor: v.Cursor, Ticket: v.Ticket}
+	s := State{
+		Count: v.Count, Sequence: v.Sequence, Cursor: v.Cursor, Ticket: v.Ticket,
+		User: v.User, Anonymous: v.Anonymous, Gates: v.Gates,
+	}
 	install, err := hex.DecodeString(v.Install)
 	if err != nil || len(install) != len(s.Install) {
 		return State{}, fmt.Errorf("parse state in %s: install is %q, want 32 hex digits", f.path, v.Install)
@@ -56,6 +63,7 @@ func (f *FileStore) Save(s State) error {
 	b, err := json.Marshal(fileState{
 		Install: hex.EncodeToString(s.Install[:]), Count: s.Count,
 		Sequence: s.Sequence, Cursor: s.Cursor, Ticket: s.Ticket,
+		User: s.User, Anonymous: s.Anonymous, Gates: s.Gates,
 	})
 	if err != nil {
 		return fmt.Errorf("encode state: %w", err)

@@ -58,7 +58,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if err := c.attach(conn, w); err != nil {
+		if err := c.attach(conn, w, nil); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.read(t.Context(), conn); err == nil {

@@ -28,6 +28,7 @@ type delivery struct {
 // hand is what the handler goroutine keeps.
 type hand struct {
 	dedupe Dedupe
+	user   string    // whose cursor it is; see State.User
 	failed uint64    // what came on connections up to this one is dropped: the application broke there
 	owed   int       // handled and not acknowledged
 	since  time.Time // when the first of them was
@@ -56,6 +57,7 @@ func (c *Client) take(ctx context.Context, d *delivery) {
 	if d.gen <= c.hand.failed || c.outlived(d.gen) {
 		return
 	}
+	c.belong()
 	dedupe := &c.hand.dedupe
 	switch {
 	case d.resumed != nil:
@@ -102,11 +104,16 @@ func (c *Client) acknowledge() {
 		return
 	}
 	c.hand.owed = 0
-	cursor := c.hand.dedupe.Cursor()
+	cursor, user := c.hand.dedupe.Cursor(), c.hand.user
 	c.mu.Lock()
 	known := c.state.Cursor == cursor
 	c.mu.Unlock()
-	if !known && c.save(func(s *State) { s.Cursor = cursor }) != nil {
+	keep := func(s *State) {
+		if user == "" || s.User == user { // else somebody else has logged in meanwhile
+			s.Cursor = cursor
+		}
+	}
+	if !known && c.save(keep) != nil {
 		return // Run ends with the error
 	}
 	c.mu.Lock()

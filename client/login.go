@@ -14,7 +14,7 @@ import (
 // logIn sends the connection's first frame, a resume if there is a ticket, and
 // waits for the Welcome. token is "" for a resume.
 func (c *Client) logIn(ctx context.Context, conn *conn, token string) (*schemas.Welcome, error) {
-	state, sequence, err := c.count()
+	state, sequence, err := c.count(userOf(token))
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +36,9 @@ func (c *Client) logIn(ctx context.Context, conn *conn, token string) (*schemas.
 // token is fetched before a gate is dialed: a gate does not wait long for a
 // login.
 func (c *Client) token(ctx context.Context) (string, error) {
+	if err := c.forgetIfAsked(); err != nil {
+		return "", err
+	}
 	c.mu.Lock()
 	resume := c.state.Ticket != nil
 	c.mu.Unlock()
@@ -49,9 +52,9 @@ func (c *Client) token(ctx context.Context) (string, error) {
 	return token, nil
 }
 
-// count stores the number of this attempt, and reserves sequences, before
-// anything is sent.
-func (c *Client) count() (State, uint64, error) {
+// count stores the number of this attempt and for whom it is (empty: for whoever
+// it was), and reserves sequences, before anything is sent.
+func (c *Client) count(user string) (State, uint64, error) {
 	c.mu.Lock()
 	sequence := c.used + 1
 	c.mu.Unlock()
@@ -59,6 +62,7 @@ func (c *Client) count() (State, uint64, error) {
 		if s.Install == [16]byte{} {
 			s.Install = newInstall()
 		}
+		s.become(user)
 		s.Count++
 		s.Sequence = max(s.Sequence, sequence+sequenceBlock)
 	})
@@ -82,7 +86,7 @@ func (c *Client) firstFrame(s State, sequence uint64, token string) ([]byte, err
 		body, err = (&schemas.Resume{Ticket: s.Ticket, Hello: hello}).MarshalVT()
 	} else {
 		h.Command = wire.CmdLogin
-		body, err = (&schemas.Login{Token: token, Hello: hello}).MarshalVT()
+		body, err = (&schemas.Login{Token: token, Hello: hello, Identifies: s.identifies()}).MarshalVT()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("encode login: %w", err)

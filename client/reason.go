@@ -14,13 +14,14 @@ type answer struct {
 // answerTo says what to do. The zero answer is to resume, with backoff.
 func answerTo(r schemas.Reason) answer {
 	switch r {
-	case schemas.Reason_REASON_BAD_TOKEN, schemas.Reason_REASON_UNKNOWN_APP:
+	case schemas.Reason_REASON_BAD_TOKEN, schemas.Reason_REASON_UNKNOWN_APP, schemas.Reason_REASON_NOT_ADMITTED:
 		return answer{stop: true}
 	case schemas.Reason_REASON_KICKED, schemas.Reason_REASON_REVOKED, schemas.Reason_REASON_LOGGED_OUT:
 		return answer{stop: true, forget: true}
 	case schemas.Reason_REASON_BAD_TICKET, schemas.Reason_REASON_TICKET_EXPIRED,
 		schemas.Reason_REASON_SESSION_ENDED, schemas.Reason_REASON_SESSION_EXPIRED,
-		schemas.Reason_REASON_IDENTIFIED, schemas.Reason_REASON_TOKEN_EXPIRED:
+		schemas.Reason_REASON_IDENTIFIED, schemas.Reason_REASON_TOKEN_EXPIRED,
+		schemas.Reason_REASON_TOO_MANY_DEVICES:
 		return answer{forget: true}
 	case schemas.Reason_REASON_REPLACED_SESSION:
 		return answer{forget: true, long: true}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 )
 
@@ -11,8 +12,17 @@ type State struct {
 	Install  [16]byte // drawn when the storage is first used; zero in an empty store
 	Count    uint64   // login and resume attempts of this install, saved before each is sent
 	Sequence uint64   // the highest that may have been used
-	Cursor   uint64   // position up to which the application has handled everything
+	Cursor   uint64   // position up to which the application has handled everything that User was owed
 	Ticket   []byte   // from the last login; nil = a login is due
+	// User is whose Cursor and Ticket these are, as app/user, read from the
+	// token; empty = not known. Another user begins with a Cursor of 0: positions
+	// of two users have nothing to do with each other.
+	User string
+	// Anonymous is the last ticket of a session without a person; nil = there is
+	// none. The login of a person ends it.
+	Anonymous []byte
+	// Gates are where to go after a restart: the last gate, then others that it named.
+	Gates []string
 }
 
 // Store keeps a State. Save must be atomic and durable before it returns: a
@@ -44,7 +54,7 @@ func (m *MemoryStore) Load() (State, error) {
 func (m *MemoryStore) Save(s State) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s.Ticket = bytes.Clone(s.Ticket)
+	s.Ticket, s.Anonymous, s.Gates = bytes.Clone(s.Ticket), bytes.Clone(s.Anonymous), slices.Clone(s.Gates)
 	m.state = s
 	return nil
 }

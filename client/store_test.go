@@ -25,6 +25,7 @@ func TestStores(t *testing.T) {
 			}
 			for _, want := range []State{
 				{Install: [16]byte{1, 2}, Count: 3, Sequence: 1<<64 - 1, Cursor: 1<<48 | 7, Ticket: []byte{0, 255}},
+				{Install: [16]byte{1, 2}, User: "freight/ann", Anonymous: []byte{1}, Gates: []string{"a:1", "b:1"}},
 				{Install: [16]byte{1, 2}, Count: 4},
 			} {
 				if err := open().Save(want); err != nil {
