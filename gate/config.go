@@ -59,8 +59,12 @@ type Config struct {
 	// Apps holds the apps' token keys. The gate accepts connections as soon as
 	// Run has begun, so it must be read to its end before.
 	Apps Apps
-	// ClusterKey seals resume tickets: 32 bytes, the same on every gate.
-	// Another key, and every device must log in again.
+	// Control is the view of the control topic: published keys, revocations. Run
+	// must not begin before it has been read to its end. nil: there is none.
+	Control Control
+	// ClusterKey opens the published keys that seal resume tickets, and seals
+	// them itself while there is none: 32 bytes, the same on every gate. Another
+	// key, and every device must log in again.
 	ClusterKey []byte
 	// Lease is the gate's right to hold connections, renewed three times within
 	// it (default 10 s). Longer, and a dead gate's routes are found out later.
@@ -113,6 +117,9 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Window, defaultWindow)
 	setDefault(&c.Queue, 1<<20+wire.HeaderSize+int(c.MaxFrame))
 	setDefault(&c.Drain, defaultDrain)
+	if c.Control == nil {
+		c.Control = alone{}
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -67,6 +67,7 @@ type conn struct {
 	number  uint64 // within the incarnation; 0 before a login
 	who     identity
 	session schemas.ID
+	began   int64 // the session, microseconds; by the clock of its login's gate
 	install schemas.ID
 	gap     Gap
 	acks    acks

@@ -45,6 +45,7 @@ type Gate struct {
 	reads       bytebufferpool.Pool // bytes on their way in
 	numbers     atomic.Uint64       // connections so far
 	incarnation atomic.Uint64       // 0 before `started` is in the log
+	controlRead atomic.Uint64       // position up to which the control topic is in force here
 	ends        atomic.Int64        // disconnects on their way into the log
 	stalled     atomic.Int64        // nanoseconds; see look
 	looked      int64               // on the clock; owned by tick
@@ -71,6 +72,7 @@ func New(cfg Config) (*Gate, error) {
 	if g.tickets, err = newSealer(cfg.ClusterKey); err != nil {
 		return nil, fmt.Errorf("configure gate: %w", err)
 	}
+	g.tickets.now, g.tickets.agreed = func() time.Time { return g.now() }, g.peers.readControl
 	if g.pack, err = wire.NewCompressor(); err != nil {
 		return nil, fmt.Errorf("configure gate: %w", err)
 	}
@@ -168,6 +170,8 @@ func (g *Gate) serve(ctx, serving context.Context, work *errgroup.Group) error {
 // begin fixes the gate's place in its commands and reads who else there is;
 // only then it listens and takes its number.
 func (g *Gate) begin(ctx, serving context.Context, work *errgroup.Group, life *life) (net.Listener, error) {
+	g.readControl() // before `started` says how far
+	work.Go(func() error { g.followControl(serving); return nil })
 	d := newDispatch(g)
 	work.Go(func() error { return g.orStop(d.follow(serving)) })
 	work.Go(func() error { return g.orStop(g.followGates(serving)) })

@@ -14,10 +14,8 @@ func (c *conn) handle(h wire.Header, payload []byte) {
 	switch {
 	case login && c.state != stateNew:
 		c.fault(fault{reason: schemas.Reason_REASON_SECOND_LOGIN, detail: "a connection logs in once"})
-	case login && h.Command == wire.CmdLogin:
-		c.handleLogin(h, payload)
 	case login:
-		c.handleResume(h, payload)
+		c.handleEntry(h, payload)
 	case c.state != stateLive:
 		c.fault(fault{reason: schemas.Reason_REASON_NOT_LOGGED_IN, detail: "the first frame must be login or resume, and the next one waits for its answer"})
 	case h.Kind == wire.KindRequest && h.Family != wire.FamilySession:

@@ -145,14 +145,18 @@ type harness struct {
 	facts *fakeFacts
 	sock  *fakeSocket
 	conn  *conn
-	now   time.Time
-	out   strings.Builder
+
+	control *fakeControl
+	now     time.Time
+	out     strings.Builder
 }
 
 func newHarness(t testing.TB) *harness {
 	h := &harness{t: t, now: noon}
 	h.facts = &fakeFacts{say: h.say, position: 100}
 	h.gate = newTestGate(t, h.facts)
+	h.control = newFakeControl()
+	h.gate.cfg.Control = h.control
 	h.gate.now = func() time.Time { return h.now }
 	h.gate.epoch = noon
 	h.gate.incarnation.Store(7)

@@ -43,7 +43,7 @@ func (l *life) started(ctx context.Context) error {
 	for {
 		at, err := l.appender.AppendWait(ctx, l.record(&schemas.Event{
 			Kind:    schemas.Kind_KIND_STARTED,
-			Started: &schemas.Started{Address: l.gate.Advertised(), Lease: l.gate.cfg.Lease.Milliseconds()},
+			Started: &schemas.Started{Address: l.gate.Advertised(), Lease: l.gate.cfg.Lease.Milliseconds(), Control: l.gate.controlRead.Load()},
 		}))
 		switch {
 		case err == nil && at.Position != 0:
@@ -73,6 +73,7 @@ func (l *life) alive(ctx context.Context) {
 			Kind: schemas.Kind_KIND_ALIVE,
 			Alive: &schemas.Alive{
 				Address: l.gate.Advertised(), Lease: l.gate.cfg.Lease.Milliseconds(), Connections: uint64(l.gate.table.len()),
+				Control: l.gate.controlRead.Load(),
 			},
 		}))
 		if failed := err != nil && ctx.Err() == nil; failed != away {

@@ -23,6 +23,19 @@ type entry struct {
 // login says that it begins a session.
 func (in *entry) login() bool { return in.request.Command == wire.CmdLogin }
 
+// handleEntry takes a login or a resume, unless nobody may log in now.
+func (c *conn) handleEntry(h wire.Header, body []byte) {
+	switch no := c.gate.stale(); {
+	case no != nil:
+		c.entry = &entry{request: h}
+		c.refuseLogin(no)
+	case h.Command == wire.CmdLogin:
+		c.handleLogin(h, body)
+	default:
+		c.handleResume(h, body)
+	}
+}
+
 // handleLogin begins a session. The ticket that it will be resumed with is made
 // from the token, which is not needed any more afterwards.
 func (c *conn) handleLogin(h wire.Header, body []byte) {
@@ -41,7 +54,7 @@ func (c *conn) handleLogin(h wire.Header, body []byte) {
 	session := schemas.NewID(now)
 	in := &entry{request: h, ticket: &schemas.Ticket{
 		App: who.app, User: who.user, Device: who.device,
-		Session: session[:], SessionTime: now.UnixMicro(), TokenExpires: who.expires,
+		Session: session[:], SessionTime: c.gate.begins(who.identity, session, now), TokenExpires: who.expires,
 	}}
 	if c.enter(in, m.Hello) {
 		c.identify(m.Identifies)
@@ -80,6 +93,9 @@ func (g *Gate) openTicket(sealed []byte) (*schemas.Ticket, *refusal) {
 	case t.TokenExpires != 0 && t.TokenExpires <= now:
 		return nil, refuseTicket(t, schemas.Reason_REASON_TOKEN_EXPIRED)
 	}
+	if no := g.revoked(identity{t.App, t.User, t.Device}, schemas.IDFrom(t.Session), t.SessionTime); no != nil {
+		return nil, no
+	}
 	return t, nil
 }
 
@@ -98,6 +114,7 @@ func (c *conn) enter(in *entry, hello *schemas.Hello) bool {
 	}
 	t, limits := in.ticket, c.gate.limits(hello.Limits)
 	c.who, c.session, c.install = identity{t.App, t.User, t.Device}, schemas.IDFrom(t.Session), schemas.IDFrom(hello.Install)
+	c.began = t.SessionTime
 	c.gap, c.acks, c.zstd = NewGap(hello.Cursor), newAcks(hello.Cursor), hello.Zstd
 	c.until = c.gate.until(t.TokenExpires)
 	in.answer = &schemas.Welcome{

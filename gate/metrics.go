@@ -73,6 +73,10 @@ func newMetrics(g *Gate) (*metrics, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make instrument: %w", err)
 	}
+	view, err := newViewGauges(g)
+	if err != nil {
+		return nil, err
+	}
 	observe, instruments, err := m.observer(meter)
 	if err != nil {
 		return nil, err
@@ -82,13 +86,39 @@ func newMetrics(g *Gate) (*metrics, error) {
 		o.ObserveInt64(connections, live, metric.WithAttributes(attribute.Bool("live", true)))
 		o.ObserveInt64(connections, max(int64(g.wheel.len())-live, 0), metric.WithAttributes(attribute.Bool("live", false)))
 		m.observeCloses(o, closes)
+		view.observe(o)
 		observe(o)
 		return nil
-	}, append(instruments, connections, closes)...)
+	}, append(instruments, connections, closes, view.behind, view.key)...)
 	if err != nil {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	return m, nil
+}
+
+// viewGauges tell of the gate's view of the control topic.
+type viewGauges struct {
+	gate   *Gate
+	behind metric.Float64ObservableGauge
+	key    metric.Int64ObservableGauge
+}
+
+func newViewGauges(g *Gate) (*viewGauges, error) {
+	behind, err := g.cfg.Meter.Float64ObservableGauge("waybill.gate.control.behind", metric.WithUnit("s"),
+		metric.WithDescription("How long ago the gate's view of apps, keys and revocations was surely complete."))
+	if err != nil {
+		return nil, fmt.Errorf("make instrument: %w", err)
+	}
+	key, err := g.cfg.Meter.Int64ObservableGauge("waybill.gate.cluster.key", metric.WithDescription("Id of the cluster key that seals tickets; 0 is the configured one."))
+	if err != nil {
+		return nil, fmt.Errorf("make instrument: %w", err)
+	}
+	return &viewGauges{g, behind, key}, nil
+}
+
+func (v *viewGauges) observe(o metric.Observer) {
+	o.ObserveFloat64(v.behind, v.gate.cfg.Control.Behind().Seconds())
+	o.ObserveInt64(v.key, int64(v.gate.sealsWith()))
 }
 
 // observer makes the counters' instruments and what reads them.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ type peers struct {
 	own   uint32        // fixed
 	ready chan struct{} // closed when the topic was read to the end as of the start
 	list  atomic.Pointer[[]string]
+	read  atomic.Uint64 // least that a living gate but this one has read of the control topic
 
 	mu      sync.Mutex
 	gates   map[uint32]peer
@@ -39,12 +41,14 @@ type peer struct {
 	lease       int64 // microseconds
 	seen        int64 // broker time, microseconds
 	connections uint64
+	control     uint64 // position up to which it has read the control topic
 }
 
 // newPeers knows nobody yet.
 func newPeers(own uint32) *peers {
 	p := &peers{own: own, ready: make(chan struct{}), gates: make(map[uint32]peer)}
 	p.list.Store(new([]string))
+	p.read.Store(math.MaxUint64)
 	return p
 }
 
@@ -70,6 +74,23 @@ func (p *peers) fold(entries []eventlog.Entry) {
 	}
 	list := p.living()
 	p.list.Store(&list)
+	p.read.Store(p.leastRead())
+}
+
+// readControl is the position up to which every other gate whose lease has not
+// lapsed has read the control topic; there is no end to it where there is none.
+func (p *peers) readControl() schemas.Position { return schemas.Position(p.read.Load()) }
+
+// leastRead looks at all of them. A gate of a version that says nothing has read
+// nothing.
+func (p *peers) leastRead() uint64 {
+	least := uint64(math.MaxUint64)
+	for n, g := range p.gates {
+		if n != p.own && p.newest-g.seen <= g.lease {
+			least = min(least, g.control)
+		}
+	}
+	return least
 }
 
 // apply takes one record. What an older incarnation says late counts nothing.
@@ -80,10 +101,10 @@ func (p *peers) apply(position uint64, at int64, e *schemas.Event) {
 		if e.Gate == p.own {
 			p.started = max(p.started, position)
 		}
-		p.gates[e.Gate] = peer{strings.Clone(e.Started.GetAddress()), position, e.Started.GetLease() * 1000, at, 0}
+		p.gates[e.Gate] = peer{strings.Clone(e.Started.GetAddress()), position, e.Started.GetLease() * 1000, at, 0, e.Started.GetControl()}
 	case schemas.Kind_KIND_ALIVE:
 		if e.Incarnation >= known.incarnation {
-			p.gates[e.Gate] = peer{strings.Clone(e.Alive.GetAddress()), e.Incarnation, e.Alive.GetLease() * 1000, at, e.Alive.GetConnections()}
+			p.gates[e.Gate] = peer{strings.Clone(e.Alive.GetAddress()), e.Incarnation, e.Alive.GetLease() * 1000, at, e.Alive.GetConnections(), e.Alive.GetControl()}
 		}
 	case schemas.Kind_KIND_STOPPED:
 		if e.Incarnation >= known.incarnation {

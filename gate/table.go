@@ -1,6 +1,10 @@
 package gate
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+)
 
 // table holds the connections that have logged in, by number.
 type table struct {
@@ -30,6 +34,13 @@ func (t *table) remove(number uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.conns, number)
+}
+
+// all that are held now.
+func (t *table) all() []*conn {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.Collect(maps.Values(t.conns))
 }
 
 // len is how many have logged in.

@@ -131,6 +131,8 @@ func (h *harness) do(line string) {
 		h.conn.shutdown(schemas.Reason_REASON_GATE_STOPPING)
 	case "command":
 		h.command(s)
+	case "control":
+		h.tellControl(s)
 	case "bytes":
 		h.conn.receive(h.bytes(s))
 	default:

@@ -40,7 +40,7 @@ func NewGate(b Base, cfg GateConfig) (*Stage, error) {
 	g, err := gate.New(gate.Config{
 		Number: cfg.Number, Listen: cfg.Listen, Advertise: cfg.Advertise, ClusterKey: cfg.ClusterKey,
 		Lease: cfg.Lease, Heartbeat: cfg.Heartbeat, Drain: cfg.Drain,
-		Log: log, Facts: facts, Apps: view, Logger: b.Logger, Meter: b.Meter,
+		Log: log, Facts: facts, Apps: view, Control: view, Logger: b.Logger, Meter: b.Meter,
 	})
 	if err != nil {
 		facts.Close()

@@ -37,7 +37,8 @@ type ClusterKey struct {
 	// no newer key was published.
 	Retires int64
 
-	sealed []byte
+	// Sealed is the key under the configured one: a nonce, then AES-256-GCM.
+	Sealed []byte
 }
 
 // errSealed: the one thing that is to be known of a key that does not open.
@@ -50,18 +51,18 @@ func (k ClusterKey) Open(configured []byte) ([]byte, error) {
 		return nil, err
 	}
 	n := aead.NonceSize()
-	if len(k.sealed) < n {
+	if len(k.Sealed) < n {
 		return nil, errSealed
 	}
-	key, err := aead.Open(nil, k.sealed[:n], k.sealed[n:], keyLabel(k.ID))
+	key, err := aead.Open(nil, k.Sealed[:n], k.Sealed[n:], keyLabel(k.ID))
 	if err != nil || len(key) != KeySize {
 		return nil, errSealed
 	}
 	return key, nil
 }
 
-// sealKey is the inverse of Open.
-func sealKey(configured []byte, id uint32, key []byte) ([]byte, error) {
+// SealKey makes what ClusterKey.Sealed of that id is; see ClusterKey.Open.
+func SealKey(configured []byte, id uint32, key []byte) ([]byte, error) {
 	aead, err := NewAEAD(configured)
 	if err != nil {
 		return nil, err
@@ -99,7 +100,7 @@ func (k ClusterKey) recordKey() string { return fmt.Sprintf("cluster-key/%d", k.
 // clusterKeyOf reads the record of one.
 func clusterKeyOf(entry *eventlog.Entry) ClusterKey {
 	k := entry.Event.GetClusterKeySet()
-	return ClusterKey{ID: k.GetId(), At: entry.Position, Published: entry.Time, sealed: bytes.Clone(k.GetSealed())}
+	return ClusterKey{ID: k.GetId(), At: entry.Position, Published: entry.Time, Sealed: bytes.Clone(k.GetSealed())}
 }
 
 // newestFirst sorts the keys, and says of each when it retires.

@@ -89,7 +89,7 @@ func (r Rotation) strange(known []ClusterKey) (all []ClusterKey, err error) {
 func (c *changer) publish(ctx context.Context, configured []byte, id uint32) error {
 	key := make([]byte, KeySize)
 	_, _ = rand.Read(key) // never fails (crypto/rand)
-	sealed, err := sealKey(configured, id, key)
+	sealed, err := SealKey(configured, id, key)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (c *changer) publish(ctx context.Context, configured []byte, id uint32) err
 		return err
 	}
 	for _, k := range now.state.Load().clusterKeys {
-		if k.ID == id && bytes.Equal(k.sealed, sealed) {
+		if k.ID == id && bytes.Equal(k.Sealed, sealed) {
 			return nil
 		}
 	}

@@ -81,19 +81,19 @@ func TestKeysRetire(t *testing.T) {
 // A sealed key is opened under its own number alone.
 func TestKeyIsBoundToItsNumber(t *testing.T) {
 	key := bytes.Repeat([]byte{9}, KeySize)
-	sealed, err := sealKey(configured, 7, key)
+	sealed, err := SealKey(configured, 7, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := (ClusterKey{ID: 7, sealed: sealed}).Open(configured); err != nil || !bytes.Equal(got, key) {
+	if got, err := (ClusterKey{ID: 7, Sealed: sealed}).Open(configured); err != nil || !bytes.Equal(got, key) {
 		t.Errorf("%x, %v", got, err)
 	}
-	for _, k := range []ClusterKey{{ID: 8, sealed: sealed}, {ID: 7}, {ID: 7, sealed: sealed[:20]}} {
+	for _, k := range []ClusterKey{{ID: 8, Sealed: sealed}, {ID: 7}, {ID: 7, Sealed: sealed[:20]}} {
 		if _, err := k.Open(configured); err == nil {
 			t.Errorf("%+v was opened", k)
 		}
 	}
-	if _, err := (ClusterKey{ID: 7, sealed: sealed}).Open(otherKey); err == nil {
+	if _, err := (ClusterKey{ID: 7, Sealed: sealed}).Open(otherKey); err == nil {
 		t.Error("opened under another configured key")
 	}
 }
