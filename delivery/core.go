@@ -43,6 +43,7 @@ type Core struct {
 	timers timers
 	doubts []*userWork     // whose ack timers ran out and may not be judged yet
 	marked []*userWork     // to be looked at by the next Take
+	idle   []*userWork     // who may leave memory, in the order in which they came; see linger
 	touch  []*mailbox.Push // scratch: of the user who is looked at
 
 	ways map[uint32]*way // by gate number
@@ -60,6 +61,9 @@ type Core struct {
 func NewCore(set Settings, self schemas.ID, state *mailbox.State, asOf schemas.Position) *Core {
 	if set.Burst <= 0 {
 		set.Burst = Defaults().Burst
+	}
+	if set.Idle <= 0 {
+		set.Idle = Defaults().Idle
 	}
 	return &Core{set: set, self: self, state: state, gates: newGates(set), next: asOf, ways: make(map[uint32]*way)}
 }
@@ -108,7 +112,7 @@ const soon = 1_000_000
 // claimed: the newest claim in the log owns the partition.
 func (c *Core) claimed(pos schemas.Position, e *schemas.Event) {
 	c.active = schemas.IDFrom(e.Claimed.GetWorker()) == c.self
-	c.timers, c.doubts, c.marked, c.held = nil, nil, nil, nil
+	c.timers, c.doubts, c.marked, c.held, c.idle = nil, nil, nil, nil, nil
 	for _, to := range c.ways {
 		to.held = nil
 	}
@@ -121,10 +125,13 @@ func (c *Core) claimed(pos schemas.Position, e *schemas.Event) {
 	c.away = max(c.now, 1) // whoever is away: nothing else looks at them
 	c.state.Watch()
 	for _, u := range c.state.Users {
-		if u.Work = nil; !quiet(u) {
+		if u.Work = nil; quiet(u) {
+			c.linger(u, work(u))
+		} else {
 			c.mark(u)
 		}
 	}
+	c.state.Rewake(c.wake)
 	c.markRevoked()
 	if c.silent = c.faults.EdgeOutputs; c.silent {
 		c.look()
@@ -176,7 +183,7 @@ func (c *Core) Now() int64 { return c.now }
 // Deadline says that a timer is due at broker time now, and was not when Take
 // was called last.
 func (c *Core) Deadline(now int64) bool {
-	if c.active && c.away > 0 && c.away <= now {
+	if c.active && (c.away > 0 && c.away <= now || c.state.Alarm() > 0 && c.state.Alarm() <= now) {
 		return true
 	}
 	for c.active && len(c.timers) > 0 && c.timers[0].timer <= now {
@@ -206,6 +213,7 @@ func (c *Core) mark(u *mailbox.User) *userWork {
 // look puts out what those who are marked, or whose timers are due, ask for.
 func (c *Core) look() {
 	c.lookAtAway()
+	c.state.Wake(c.now, c.next)
 	for c.active && len(c.timers) > 0 && c.timers[0].timer <= c.now {
 		c.mark(heap.Pop(&c.timers).(*userWork).user)
 	}
@@ -257,6 +265,7 @@ func (c *Core) pump(w *userWork) {
 		ack = sooner(ack, c.series(u, w, i))
 	}
 	c.schedule(w, sooner(ack, w.next))
+	c.linger(u, w)
 }
 
 // sooner is the earlier of two times, where 0 means none.

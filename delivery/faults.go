@@ -20,10 +20,15 @@ type Faults struct {
 	SaysTwice         bool // an outcome that is under way is said again
 	CancelsDispatched bool // a cancel also ends what was dispatched
 	PoisonSpreads     bool // with a poison push, what was dispatched beside it is given up
+	LosesDeadlines    bool // who leaves memory leaves no time behind
+	LosesKept         bool // what comes about an absent user is not kept
 }
 
 // Plant takes clauses away. It is for the simulation alone.
-func (c *Core) Plant(f Faults) { c.faults = f }
+func (c *Core) Plant(f Faults) {
+	c.faults = f
+	c.state.Plant(mailbox.AbsentFaults{LosesDeadlines: f.LosesDeadlines, LosesKept: f.LosesKept})
+}
 
 // Recheck has every user looked at anew by the next Take, which then puts out
 // nothing if the one before has missed nothing. It is for the simulation alone.

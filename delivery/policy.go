@@ -33,8 +33,9 @@ func (c *Core) SetPolicies(now Policies) {
 		return
 	}
 	c.away = max(c.now, 1)
+	c.state.Rewake(c.wake)
 	for _, u := range c.state.Users {
-		is, was := c.policyIn(now, u), c.policyIn(before, u)
+		is, was := c.policyOf(now, u.App), c.policyOf(before, u.App)
 		if len(u.Devices) > 1 && is.Devices != was.Devices || len(u.Pushes) > 0 && is.UnreachedAfter != was.UnreachedAfter {
 			c.mark(u).all = true
 		}
@@ -42,10 +43,10 @@ func (c *Core) SetPolicies(now Policies) {
 }
 
 // policy of the user's app.
-func (c *Core) policy(u *mailbox.User) Policy { return c.policyIn(c.policies, u) }
+func (c *Core) policy(u *mailbox.User) Policy { return c.policyOf(c.policies, u.App) }
 
-func (c *Core) policyIn(all Policies, u *mailbox.User) Policy {
-	if p, ok := all[u.App]; ok {
+func (c *Core) policyOf(all Policies, app string) Policy {
+	if p, ok := all[app]; ok {
 		return p
 	}
 	return c.set.Policy

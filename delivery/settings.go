@@ -25,6 +25,9 @@ type Settings struct {
 	// follows when those are on their way (default 4096). It bounds the memory
 	// that a takeover takes.
 	Burst int
+	// Idle is how long a user who is away stays in memory after it was looked at
+	// last (default 1 min), where the worker can read rows.
+	Idle time.Duration
 	// Policy of apps that have none of their own: those of which the worker has
 	// read no record.
 	Policy Policy
@@ -36,7 +39,7 @@ func Defaults() Settings {
 	return Settings{
 		AckTimer: 10 * time.Second, Handling: 5 * time.Minute,
 		Window: 32, Mailbox: 1000, Burst: 4096,
-		Lease: 10 * time.Second, SilentLeases: 10,
+		Lease: 10 * time.Second, SilentLeases: 10, Idle: time.Minute,
 		Policy: Policy{SessionExpiry: 30 * 24 * time.Hour, UnreachedAfter: 3 * time.Second},
 	}
 }

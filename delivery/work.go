@@ -20,8 +20,12 @@ type userWork struct {
 	place int   // in the heap, from 1; 0 = not in it
 	next  int64 // no later than when time alone changes a decision; 0 = never
 
-	marked bool // it is in Core.marked
-	doubt  bool // it is in Core.doubts
+	marked  bool // it is in Core.marked
+	doubt   bool // it is in Core.doubts
+	lingers bool // it is in Core.idle, since broker time queued
+	queued  int64
+	looked  int64 // broker time at which it was looked at last, while it lingers
+
 	all    bool // each push must be decided on, not only those that changed
 	closes bool // each close must be looked at
 	exact  bool // open and owed are of the pushes before the one decided on

@@ -16,6 +16,7 @@ import (
 type Log struct {
 	Users int  // default 4
 	Holes bool // between offsets, as repeats and control records leave them
+	Facts bool // no decisions and no claims: Add brings those
 
 	r      *rand.Rand
 	state  *mailbox.State // what has been written so far: most events refer to it
@@ -43,7 +44,16 @@ func (l *Log) Next() Entry {
 	if l.one(100) {
 		l.now += 7 * 3600 * 1e6
 	}
-	e := l.event()
+	return l.place(l.event())
+}
+
+// Add writes an event that somebody else made, a millisecond after the one before.
+func (l *Log) Add(e *schemas.Event) Entry {
+	l.now += 1000
+	return l.place(e)
+}
+
+func (l *Log) place(e *schemas.Event) Entry {
 	entry := Entry{Offset: l.offset, Position: schemas.At(0, l.offset), Time: l.now, Event: e}
 	l.state.Apply(entry.Position, entry.Time, e)
 	l.offset++
@@ -68,6 +78,13 @@ func (l *Log) one(n int) bool { return l.r.IntN(n) == 0 }
 func (l *Log) event() *schemas.Event {
 	u := l.user()
 	e := &schemas.Event{App: u.App, User: u.Name, Time: l.now + int64(l.r.IntN(1000)) - 500, Term: uint64(l.state.Term)}
+	if l.Facts {
+		facts := []func(*mailbox.User, *schemas.Event){
+			l.pushed, l.pushed, l.connected, l.disconnected, l.sent, l.acked, l.acked, l.opened, l.bounced, l.cancelAsked,
+		}
+		facts[l.r.IntN(len(facts))](u, e)
+		return e
+	}
 	if l.one(20) {
 		e.Term = uint64(l.r.IntN(1000)) // of a worker that was overtaken
 	}
