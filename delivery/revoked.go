@@ -28,7 +28,7 @@ func (c *Core) SetRevocations(now []control.Revocation) {
 // markRevoked has those looked at whom revocations are about.
 func (c *Core) markRevoked() {
 	for key := range c.revoked {
-		if u := c.state.Users[key]; u != nil {
+		if u := c.rouse(key); u != nil {
 			c.mark(u).all = true
 		}
 	}
