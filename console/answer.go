@@ -38,7 +38,7 @@ func badRequest(format string, args ...any) answer {
 
 func trouble(status int, p problem) answer {
 	titles := map[string]string{
-		Unknown: "Unknown", TooOld: "Older than the history", NotYet: "Not there yet",
+		Unknown: "Unknown", TooOld: "Older than the history", NotYet: "Not there yet", NotDead: "No dead letter",
 		"bad_request": "That cannot be asked", "unavailable": "No answer",
 	}
 	return answer{status: status, page: "trouble.html", title: titles[p.Reason], body: p, text: p.Message + "\n"}

@@ -5,6 +5,7 @@
 //	GET /v1/traces/{id}   a trace id or a push id   /traces/{id}
 //	GET /v1/funnel        counts by label and time  /funnel
 //	GET /v1/pushes        of a user or a label      /pushes
+//	GET /v1/dead-letters  lost and unconfirmed      /dead-letters
 //
 // The rows come from ClickHouse (store.go); what they mean is told by pure
 // functions: [Tell] makes the tracking page of a trace, [Tell] and its Text are

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -50,6 +51,16 @@ type pageData struct {
 
 // Every is what the funnel's form offers.
 func (pageData) Every() []string { return []string{"1m", "5m", "15m", "1h", "6h", "24h"} }
+
+// DeadClasses is what the form of the dead letters offers.
+func (pageData) DeadClasses() []string { return deadClasses }
+
+// Following is the same list from there on.
+func (p pageData) Following(next string) string {
+	q := maps.Clone(p.Query)
+	q.Set("after", next)
+	return "?" + q.Encode()
+}
 
 // showing serves a page.
 func (c *Console) showing(q question) http.HandlerFunc {
