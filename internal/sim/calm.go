@@ -38,9 +38,7 @@ func (w *world) rest(p phase) {
 	w.say("--- %s", p)
 	last := w.begin(p)
 	for range 3 {
-		if p == late {
-			w.clock += w.later() // what is released now has a ttl of its own
-		}
+		w.clock += w.later(p)
 		w.signs(p)
 		for _, k := range w.workers {
 			k.readPolicies()
@@ -55,12 +53,19 @@ func (w *world) rest(p phase) {
 	w.check.rest(p, last)
 }
 
-// later is longer than any ttl, timer and wait.
-func (w *world) later() int64 {
-	if w.trouble.has(longTTL) {
+// later is how much time passes before the phase. At first timers run out where
+// no ttl does. Then every ttl is over, that of what is released now as well.
+func (w *world) later(p phase) int64 {
+	long := w.trouble.has(longTTL)
+	switch {
+	case p == quiet && long:
+		return 6 * second
+	case p == late && long:
 		return 2 * 3600 * second
+	case p == late:
+		return 20 * second
 	}
-	return 20 * second
+	return 0
 }
 
 // signs of the gates that live. In the end the topic has moved on for long enough
@@ -124,6 +129,7 @@ func (w *world) round() bool {
 	note := func(did bool) { moved = moved || did }
 	for _, g := range w.lives {
 		note(g.readGates())
+		note(g.readRevocations())
 		note(w.flush(&g.out))
 		note(g.command())
 	}

@@ -21,6 +21,11 @@ type check struct {
 	late    reader                          // started from a snapshot on the way
 	gaps    [2][]schemas.Position
 
+	began      map[schemas.ID]int64 // each session, by its gate's clock
+	identified []schemas.ID         // sessions
+	left       []schemas.ID         // sessions that were logged out of
+	alone      []schemas.Position   // that are said to be unreached
+
 	accepted []schemas.Position    // that have not ended as a whole
 	anew     []schemas.Position    // a drawn id under which nothing was open any more
 	poisoned [2]map[begun]struct{} // on which connections each device said received
@@ -33,7 +38,7 @@ type begun struct {
 }
 
 func newCheck(w *world) *check {
-	c := &check{w: w, reader: newReader(), logins: make(map[schemas.ID]schemas.Position)}
+	c := &check{w: w, reader: newReader(), logins: make(map[schemas.ID]schemas.Position), began: make(map[schemas.ID]int64)}
 	for i := range c.poisoned {
 		c.poisoned[i] = make(map[begun]struct{})
 	}
@@ -51,9 +56,11 @@ func (c *check) read() {
 		c.accept(pos, raw)
 		c.decided(raw)
 	}
+	c.facts(raw)
 	before := c.route(raw.Device)
 	c.state.Apply(pos, r.at, r.event)
 	c.superseded(before, c.route(raw.Device))
+	c.noteGivenUp(raw)
 	c.revived(pos, raw)
 	if err := c.state.CheckInvariants(); err != nil {
 		c.w.fail("fold: %v", err)
@@ -122,8 +129,10 @@ func (c *check) decided(e *schemas.Event) {
 			c.w.fail("kicked by a device that never resumed")
 		}
 	case e.SessionEnded != nil:
-		c.w.stats.Reasons[e.SessionEnded.Reason]++
+		c.sessionEnded(e)
 		c.over(e, e.SessionEnded.Session)
+	case e.Unreached != nil:
+		c.unreached(e)
 	case e.RouteEnded != nil:
 		c.w.stats.Reasons[e.RouteEnded.Reason]++
 	case e.Released != nil:

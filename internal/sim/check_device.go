@@ -71,8 +71,8 @@ func (c *check) inOrder(d *device, f frame) {
 	}
 }
 
-// began: the device says received.
-func (c *check) began(d *device, pos schemas.Position) {
+// beginsWith: the device says received.
+func (c *check) beginsWith(d *device, pos schemas.Position) {
 	if pos > 0 && d.conn != nil {
 		c.poisoned[d.index][begun{d.conn, pos}] = struct{}{}
 	}
@@ -89,6 +89,26 @@ func (c *check) poison(who int, pos schemas.Position) {
 	}
 	if n < poisonAfter {
 		c.w.fail("%v is given up as poison for %s, which has begun with it on %d connections", pos, c.w.called(who), n)
+	}
+}
+
+// noteGivenUp: at a connected, what the log has counted as poison until then.
+func (c *check) noteGivenUp(e *schemas.Event) {
+	if e.Connected == nil {
+		return
+	}
+	u, conn := c.state.Users[userKey], c.w.connOf(e.Conn())
+	for _, p := range u.Pushes {
+		if cp := p.Copy(u.Device(e.Device)); cp.Open() && cp.Tries >= poisonAfter {
+			conn.givenUp = append(conn.givenUp, p.Pos)
+		}
+	}
+}
+
+// written: what was given up is not written again.
+func (c *check) written(conn *conn, m *schemas.Command) {
+	if pos := schemas.Position(m.Position); m.Kind == schemas.CommandKind_COMMAND_KIND_PUSH && slices.Contains(conn.givenUp, pos) {
+		c.w.fail("%v has crashed the application of %s %d times and is written again", pos, conn.dev.name, poisonAfter)
 	}
 }
 

@@ -7,6 +7,15 @@ import (
 // rest checks what must be true when nothing moves any more.
 func (c *check) rest(p phase, last int) {
 	c.bounded()
+	if u := c.state.Users[userKey]; u != nil {
+		c.sessions(u)
+		if p == quiet && c.w.trouble.has(longTTL) {
+			c.told(u)
+		}
+		if p == reconnect {
+			c.policy(u)
+		}
+	}
 	if p != quiet || c.w.trouble.has(longTTL) {
 		// A push whose ttl is over while nobody decides may hold back the rest of
 		// its device for an ack timer more: it may have been dispatched.
@@ -91,8 +100,8 @@ func (c *check) delivered(p phase) {
 		return
 	}
 	for i := range u.Devices {
-		d := &u.Devices[i]
-		if !d.Connected() || c.w.devices[c.w.deviceIndex(d.Name)].hung {
+		d, phone := &u.Devices[i], c.w.devices[c.w.deviceIndex(u.Devices[i].Name)]
+		if phone.hung || phone.conn == nil || phone.conn.id() != d.Conn {
 			continue
 		}
 		for _, p := range u.Pushes {

@@ -105,6 +105,8 @@ func decision(e *schemas.Event) string {
 		return s
 	case e.SessionEnded != nil:
 		return " ends=" + shortOf(e.SessionEnded.Session) + " " + e.SessionEnded.Reason.Word()
+	case e.Unreached != nil:
+		return fmt.Sprintf(" pos=%v", schemas.Position(e.Unreached.Position))
 	case e.RouteEnded != nil:
 		return " " + e.RouteEnded.Reason.Word()
 	}

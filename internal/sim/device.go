@@ -98,6 +98,7 @@ type storage struct {
 type ticket struct {
 	session schemas.ID
 	login   schemas.Position
+	began   int64 // by the gate's clock
 }
 
 func (d *device) dial() bool {
@@ -220,7 +221,7 @@ func (d *device) estrange() {
 }
 
 func (d *device) ack(received schemas.Position) {
-	d.w.check.began(d, received)
+	d.w.check.beginsWith(d, received)
 	if d.conn != nil {
 		d.conn.up = append(d.conn.up, upFrame{ackFrame, d.dedupe.Cursor(), uint64(received)})
 	}
@@ -312,9 +313,9 @@ func (d *device) closed(reason schemas.Reason) {
 	case schemas.Reason_REASON_KICKED:
 		d.stay, d.kicked, d.ticket = true, true, ticket{}
 		d.w.check.kicked(c)
-	case schemas.Reason_REASON_LOGGED_OUT:
+	case schemas.Reason_REASON_LOGGED_OUT, schemas.Reason_REASON_REVOKED:
 		d.stay, d.ticket = true, ticket{}
-	case schemas.Reason_REASON_SESSION_ENDED, schemas.Reason_REASON_SESSION_EXPIRED:
+	case schemas.Reason_REASON_SESSION_ENDED, schemas.Reason_REASON_SESSION_EXPIRED, schemas.Reason_REASON_IDENTIFIED:
 		d.ticket = ticket{}
 	case schemas.Reason_REASON_STALE_LOGIN:
 		d.w.installs++

@@ -19,6 +19,7 @@ type gateLife struct {
 	count       uint64 // connections so far
 	at          int    // next command
 	gates       int    // next record of the gates topic
+	heard       int    // of the revocations
 	paused      bool   // SIGSTOP
 	stopped     bool   // ... since its newest sign
 	signed      int64  // when that was
@@ -42,6 +43,7 @@ type conn struct {
 	down                      []frame            // to the device
 	devGone, aborted          bool               // the peer is gone, as either end sees it
 	resumed                   bool               // the device has read its resumed
+	givenUp                   []schemas.Position // poison when it connected, as far as the log says
 }
 
 // acks is what the device said and what of it is in the log, as the gate
@@ -55,7 +57,7 @@ func (a *acks) owed() bool { return a.cursor != a.logged || a.received != a.logg
 
 func (w *world) newGate(n uint32) {
 	w.toGates(n, &schemas.Event{Kind: schemas.Kind_KIND_STARTED, Gate: n, Started: &schemas.Started{Lease: lease.Milliseconds()}})
-	g := &gateLife{w: w, number: n, out: w.producer(), at: len(w.dispatch[n-1]), gates: len(w.gatesTopic)}
+	g := &gateLife{w: w, number: n, out: w.producer(), at: len(w.dispatch[n-1]), gates: len(w.gatesTopic), heard: len(w.revocations)}
 	g.incarnation, g.signed = uint64(position(len(w.gatesTopic)-1)), w.clock
 	w.lives = append(w.lives, g)
 	w.current[n-1] = g
@@ -181,6 +183,7 @@ func (c *conn) write(m *schemas.Command) {
 	if m.Gap.GetAdopt() {
 		c.acks = acks{}
 	}
+	w.check.written(c, m)
 	c.down = append(c.down, frameOf(m))
 	w.check.inFlight(c)
 	if m.Kind == schemas.CommandKind_COMMAND_KIND_PUSH && (w.calm || w.rnd.IntN(12) > 0) {
@@ -252,6 +255,10 @@ func (c *conn) answer() {
 // enter puts the connection into the table, then reports it.
 func (c *conn) enter() {
 	g := c.gate
+	if g.refuses(c) {
+		c.turnAway()
+		return
+	}
 	g.count++
 	c.number = g.count
 	c.inTable = true
@@ -260,8 +267,9 @@ func (c *conn) enter() {
 	if c.hello.Connected.Login {
 		g.w.sessions++
 		s := number('s', g.w.sessions)
-		c.hello.Session, c.ticket.session = s[:], s
+		c.hello.Session, c.ticket.session, c.ticket.began = s[:], s, g.w.clock
 	}
+	c.hello.Connected.SessionTime = c.ticket.began
 	if !c.hello.Connected.Login && g.w.off.has(TicketNamesLogin) {
 		c.hello.Connected.LoginAt = uint64(position(len(g.w.log) - 1)) // this resume
 	}

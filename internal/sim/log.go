@@ -67,7 +67,7 @@ func (f fact) logged(at schemas.Position) {
 	case schemas.Kind_KIND_CONNECTED:
 		f.conn.logged = true
 		if f.event.Connected.Login {
-			f.conn.ticket = ticket{f.conn.ticket.session, at}
+			f.conn.ticket = ticket{f.conn.ticket.session, at, f.conn.ticket.began}
 		}
 	case schemas.Kind_KIND_ACKED:
 		f.conn.ackLogged(f.event.Acked)

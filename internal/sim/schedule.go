@@ -62,6 +62,7 @@ func (w *world) edge() {
 		}
 	case x < 27:
 		g.readGates()
+		g.readRevocations()
 	case x < 28:
 		if !g.still() {
 			g.sign()

@@ -91,7 +91,7 @@ func Sweep(n int, s Schedule) (found bool, r Result, played Stats) {
 
 // Stats counts what happened in schedules.
 type Stats struct {
-	Schedules, Records, Commands, Swallowed, Holes, Handled int
+	Schedules, Records, Commands, Swallowed, Holes, Handled, Unreached int
 	// Reasons counts outcomes, closes and ended routes by schemas.Reason.
 	Reasons [256]int
 }
@@ -104,6 +104,7 @@ func (s *Stats) Add(o *Stats) {
 	s.Swallowed += o.Swallowed
 	s.Holes += o.Holes
 	s.Handled += o.Handled
+	s.Unreached += o.Unreached
 	for i, n := range o.Reasons {
 		s.Reasons[i] += n
 	}

@@ -119,11 +119,15 @@ func meetsEverything(t *testing.T, s *Stats) {
 		schemas.Reason_REASON_NEVER_CONNECTED, schemas.Reason_REASON_OVERFLOW, schemas.Reason_REASON_TOO_LARGE,
 		schemas.Reason_REASON_SENT_UNACKED, schemas.Reason_REASON_NEVER_SENT, schemas.Reason_REASON_POISON,
 		schemas.Reason_REASON_SESSION_EXPIRED, schemas.Reason_REASON_DELIVERED_ELSEWHERE,
+		schemas.Reason_REASON_REVOKED, schemas.Reason_REASON_IDENTIFIED,
 	} {
 		if s.Reasons[r] == 0 {
 			t.Errorf("no schedule met %s", r.Word())
 		}
 		t.Logf("%20s %d", r.Word(), s.Reasons[r])
+	}
+	if t.Logf("%20s %d", "unreached", s.Unreached); s.Unreached == 0 {
+		t.Error("no schedule met a push that waited for nobody")
 	}
 }
 

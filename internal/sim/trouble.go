@@ -32,6 +32,8 @@ const (
 	killedApps
 	logouts
 	policies // change
+	revocations
+	identifications
 	cancels
 	crashes
 	smallFrames
@@ -43,6 +45,8 @@ const (
 	longTTL   // no ttl is over while it lasts
 	deadGates // who is dead when the faults stop stays dead
 	zombies   // and who is hung stays hung
+	poisonous // the application always crashes on one push
+	onlyOne   // a user may have one device
 
 	noTrouble // beyond them
 )
@@ -81,13 +85,15 @@ var happenings = [...]happening{
 	{killedApps, 2, func(w *world) { w.someDevice().restart() }},
 	{logouts, 1, func(w *world) { w.someDevice().send(logout) }},
 	{policies, 1, (*world).changePolicy},
+	{revocations, 1, (*world).revoke},
+	{identifications, 1, func(w *world) { w.someDevice().identify(w.someGate()) }},
 	{cancels, 2, (*world).cancel},
 	{idle, 4, (*world).wait},
 	{longIdle, 1, func(w *world) { w.clock += 12 * second; w.wait() }},
 }
 
 // tries is the sum of the weights.
-const tries = 33
+const tries = 35
 
 // goWrong draws one kind of trouble, which happens if the schedule has it.
 func (w *world) goWrong() {
@@ -136,7 +142,7 @@ func (w *world) toggleGates() {
 func (w *world) changePolicy() {
 	p := policy(w.rnd)
 	w.policies = append(w.policies, delivery.Policies{app: p})
-	w.say("policy: %v, sessions expire after %v", p.Devices, p.SessionExpiry)
+	w.say("policy: %v, sessions expire after %v, unreached after %v", p.Devices, p.SessionExpiry, p.UnreachedAfter)
 }
 
 func (w *world) wait() {

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"waybill/delivery"
 	"waybill/schemas"
 )
@@ -45,17 +47,23 @@ func (k *worker) load() {
 	k.reader = k.w.projector.load(k.w.off)
 	k.core = delivery.NewCore(k.w.settings, k.self, k.state, position(k.next-1))
 	k.core.Plant(k.w.off.core())
-	k.heard = k.w.rnd.IntN(len(k.w.policies) + 1)
-	k.readPolicies()
+	if n := k.w.rnd.IntN(len(k.w.policies) + 1); n > 0 {
+		k.heard = n
+		k.core.SetPolicies(k.w.policies[n-1])
+	}
 }
 
-// readPolicies takes those that came last.
+// readPolicies takes those that came last, and the revocations.
 func (k *worker) readPolicies() {
-	if k.dead || k.core == nil || k.heard == len(k.w.policies) {
+	if k.dead || k.core == nil {
 		return
 	}
-	k.heard = len(k.w.policies)
-	k.core.SetPolicies(k.w.policies[k.heard-1])
+	if n := len(k.w.policies); k.heard < n {
+		k.heard = n
+		k.core.SetPolicies(k.w.policies[n-1])
+	}
+	k.core.SetRevocations(slices.Clip(k.w.revocations))
+	k.collect()
 }
 
 func (k *worker) claim() {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"waybill/delivery"
+	"waybill/internal/control"
 	"waybill/schemas"
 )
 
@@ -45,6 +46,9 @@ func policy(rnd *rand.Rand) delivery.Policy {
 	if rnd.IntN(4) == 0 {
 		p.SessionExpiry = time.Duration(4+rnd.IntN(8)) * time.Second
 	}
+	if rnd.IntN(2) == 0 {
+		p.UnreachedAfter = time.Duration(1+rnd.IntN(4)) * time.Second
+	}
 	return p
 }
 
@@ -57,10 +61,11 @@ type world struct {
 	rnd         *rand.Rand // of source
 	settings    delivery.Settings
 	policies    []delivery.Policies // that came after it, oldest first
-	poison      schemas.ID          // a push on which the application always crashes
-	bounceOlder bool                // gates bounce for their older incarnations too
-	trouble     trouble             // what happens at all
-	box         int                 // commands that a worker keeps for one gate
+	revocations []control.Revocation
+	poison      schemas.ID // a push on which the application always crashes
+	bounceOlder bool       // gates bounce for their older incarnations too
+	trouble     trouble    // what happens at all
+	box         int        // commands that a worker keeps for one gate
 
 	// The topics.
 	clock      int64
@@ -108,8 +113,11 @@ func newWorld(s Schedule, show bool) *world {
 	w.rnd = rand.New(w.source)
 	w.settings = settings(w.rnd)
 	w.bounceOlder, w.trouble = w.rnd.IntN(2) == 0, (newTrouble(w.rnd)|s.Meets)&^s.spared
+	if w.trouble.has(onlyOne) {
+		w.settings.Policy.Devices = schemas.DevicePolicy_DEVICE_POLICY_ONE_PER_USER
+	}
 	w.box = []int{1, 2, 5, 1000}[w.rnd.IntN(4)]
-	if w.rnd.IntN(3) == 0 {
+	if w.rnd.IntN(3) == 0 || w.trouble.has(poisonous) {
 		w.poison = number('p', 1+w.rnd.IntN(5))
 	}
 	w.projector, w.check = newProjector(), newCheck(w)
