@@ -24,6 +24,16 @@ func keyHash(topic string) kgo.TopicPartitioner {
 	return kgo.StickyKeyPartitioner(nil).ForTopic(topic)
 }
 
+// PartitionsOf says which of n partitions a key has, as the appenders choose it.
+// What it returns is for one goroutine.
+func PartitionsOf(n int32) func(key []byte) int32 {
+	hash, probe := keyHash(""), new(kgo.Record)
+	return func(key []byte) int32 {
+		probe.Key = key
+		return int32(hash.Partition(probe, int(n)))
+	}
+}
+
 // choose finds the record's partition; probe is any record, to be overwritten.
 func (t *parts) choose(r *Record, probe *kgo.Record) (*part, error) {
 	n := int32(len(t.parts))

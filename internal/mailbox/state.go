@@ -21,7 +21,7 @@ type State struct {
 	// Term is the position of the newest claimed record: decisions of any other
 	// term are ignored.
 	Term schemas.Position
-	// Sealed is set once the partition's last record has been read.
+	// Sealed is set once the partition's seal has been read: nothing counts behind it.
 	Sealed bool
 	Users  map[string]*User // by key (schemas.Key)
 
@@ -92,6 +92,9 @@ type Waiting struct {
 // microseconds. It returns the user whom the event touched, nil where it is
 // about none, or about one who is absent. Unknown kinds are ignored.
 func (s *State) Apply(pos schemas.Position, at int64, e *schemas.Event) *User {
+	if s.Sealed {
+		return nil // it belongs to the next epoch
+	}
 	switch e.Kind {
 	case schemas.Kind_KIND_CLAIMED:
 		s.Term = pos

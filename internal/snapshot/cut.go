@@ -15,8 +15,11 @@ type Snapshot struct {
 	State   *mailbox.State
 	Serials *eventlog.Serials
 	// Next is the offset that the rows are as of, where the log is read on;
-	// 0 = nothing is stored.
+	// 0 = nothing of this topic has been read.
 	Next int64
+	// Found: the partition has a place in the rows. One of a next epoch has none
+	// until the former epoch's rows have been carried over; see CarryOver.
+	Found bool
 
 	table uint32 // of projection, as it was loaded: a rebuild puts another one there
 	ids   idCount

@@ -23,7 +23,8 @@ type DB interface {
 }
 
 // Load reads the partition's fold and its place in the log, all as of one
-// moment. Where nothing is stored yet, the snapshot is empty and Next is 0.
+// moment. Where nothing is stored yet, the snapshot is empty and Next is 0; of a
+// sealed partition the place is all that it has.
 func Load(ctx context.Context, db DB, topic string, partition int32) (*Snapshot, error) {
 	s := &Snapshot{Topic: topic, Partition: partition, State: mailbox.New(), Serials: new(eventlog.Serials)}
 	err := read(ctx, db, func(tx pgx.Tx) error {
@@ -54,13 +55,13 @@ type loading struct {
 
 // load fills the snapshot. Without a place in the log there are no rows either.
 func (l *loader) load(s *Snapshot) error {
-	if found, err := l.projection(s); err != nil || !found {
-		return err
+	found, err := l.projection(s)
+	if s.Found = found; err != nil || !found || s.State.Sealed {
+		return err // behind a seal, the rows are those of the next epoch
 	}
 	if err := l.tables(); err != nil {
 		return err
 	}
-	var err error
 	if s.ids, err = l.recent(); err != nil {
 		return err
 	}

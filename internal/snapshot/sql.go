@@ -85,3 +85,17 @@ var sqlReadLock string
 
 //go:embed sql/read_places.sql
 var sqlReadPlaces string
+
+// The statements that carry rows over into the next epoch.
+var (
+	//go:embed sql/carry_begin.sql
+	sqlCarryBegin string
+	//go:embed sql/carry_lock.sql
+	sqlCarryLock string
+	//go:embed sql/carry_moved.sql
+	sqlCarryMoved string
+	//go:embed sql/carry_places.sql
+	sqlCarryPlaces string
+	//go:embed sql/carry_tables.sql
+	sqlCarryTables string
+)

@@ -176,7 +176,7 @@ func (l *Log) other(u *mailbox.User, e *schemas.Event) {
 	case 0:
 		*e = schemas.Event{Kind: schemas.Kind_KIND_CLAIMED, Claimed: &schemas.Claimed{Worker: []byte("0123456789abcdef")}}
 	case 1:
-		*e = schemas.Event{Kind: schemas.Kind_KIND_SEALED, Term: uint64(l.state.Term), Sealed: &schemas.Sealed{Epoch: 1}}
+		*e = schemas.Event{Kind: schemas.Kind_KIND_TICK, Tick: &schemas.Tick{}}
 	case 2, 3:
 		e.Kind, e.Uplinked = schemas.Kind_KIND_UPLINKED, &schemas.Uplinked{Family: 7, Sequence: 1}
 	case 4:
