@@ -20,6 +20,7 @@ const (
 func (c *Core) decideAll(u *mailbox.User, w *userWork) {
 	w.grow(u)
 	clear(w.owed)
+	w.kick = 0
 	w.open, w.next, w.seen, w.all, w.exact = 0, 0, 0, false, true
 	for _, p := range u.Pushes {
 		c.decideNext(u, w, p)
@@ -31,6 +32,7 @@ func (c *Core) decideAll(u *mailbox.User, w *userWork) {
 	for i := range u.Devices {
 		c.decideDevice(u, w, i)
 	}
+	w.next = sooner(w.next, c.later(w.kick))
 	c.buryClosing(u, w)
 }
 
@@ -54,7 +56,7 @@ func (c *Core) decideSome(u *mailbox.User, w *userWork, touched []*mailbox.Push)
 		c.decideAll(u, w)
 	}
 	if len(u.Pushes)+len(u.Waiting) == 0 {
-		w.next = 0
+		w.next = c.later(w.kick)
 	}
 }
 
@@ -311,15 +313,24 @@ func (c *Core) decideDevice(u *mailbox.User, w *userWork, i int) {
 
 // kickOlder ends the sessions of devices that logged in before d and may not
 // stay beside it, once d has acknowledged resumed: a stalled gate's late event
-// must not kick the living.
+// must not kick the living. Where devices kick each other again and again, d must
+// stay connected for a while first, longer each time: a pair that fights wears
+// out.
 func (c *Core) kickOlder(u *mailbox.User, w *userWork, d *mailbox.Device) {
 	if len(u.Devices) == 1 || !d.Connected() || !d.Resumed && !c.faults.KicksEarly {
 		return
 	}
-	policy := c.policy(u)
+	policy, at := c.policy(u), d.Since+mailbox.Damping(u.Kicks(c.now)+1)
 	for j := range u.Devices {
 		o := &u.Devices[j]
-		if o == d || !o.Live || o.LoginAt >= d.LoginAt || !policy.excludes(d, o) || !w.once(askKey{kind: schemas.Kind_KIND_KICKED, id: o.Session}) {
+		if o == d || !o.Live || o.LoginAt >= d.LoginAt || !policy.excludes(d, o) {
+			continue
+		}
+		if at > c.now && at > d.Since {
+			w.kick = sooner(w.kick, at)
+			continue
+		}
+		if !w.once(askKey{kind: schemas.Kind_KIND_KICKED, id: o.Session}) {
 			continue
 		}
 		e := c.decision(u, schemas.Kind_KIND_KICKED, o.Name)

@@ -67,7 +67,7 @@ func (x *ended) empty() {
 func emptied(m *schemas.Command) {
 	m.TraceId, m.ParentSpan, m.PushId, m.Body, m.Gap = nil, nil, nil, nil, nil
 	m.Position, m.Previous, m.Attempt, m.Expires, m.Again = 0, 0, 0, 0, false
-	m.Family, m.Command, m.Reason = 0, 0, 0
+	m.Family, m.Command, m.Reason, m.After = 0, 0, 0, 0
 }
 
 // Recycle takes back all that the last Take handed out: nothing of it may be

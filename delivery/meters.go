@@ -19,6 +19,7 @@ type meters struct {
 	commands  metric.Int64Counter
 	decisions metric.Int64Counter
 	outcomes  metric.Int64Counter
+	closes    metric.Int64Counter
 
 	mu    sync.Mutex
 	kinds map[schemas.Kind]metric.MeasurementOption
@@ -46,6 +47,7 @@ func newMeters(m metric.Meter) (*meters, error) {
 	x.commands = counter("waybill.delivery.commands", "Commands put out.")
 	x.decisions = counter("waybill.delivery.decisions", "Decisions put out, by kind.")
 	x.outcomes = counter("waybill.delivery.outcomes", "Outcomes put out, by class and reason.")
+	x.closes = counter("waybill.delivery.closes", "Connections that gates were told to close, by reason.")
 	return x, errors.Join(errs...)
 }
 
@@ -55,6 +57,10 @@ func (x *meters) commanded(n int) {
 	if n > 0 {
 		x.commands.Add(context.Background(), int64(n))
 	}
+}
+
+func (x *meters) closed(reason schemas.Reason) {
+	x.closes.Add(context.Background(), 1, metric.WithAttributes(attribute.String("reason", reason.Word())))
 }
 
 func (x *meters) decided(e *schemas.Event) {

@@ -199,12 +199,23 @@ func (o *owner) flush() {
 	}
 	for _, m := range commands {
 		m.Time, m.Node = now, o.w.cfg.Node
+		if m.Kind == schemas.CommandKind_COMMAND_KIND_CLOSE {
+			o.sayClose(m)
+		}
 		o.out.command(m)
 	}
 	o.w.meters.commanded(len(commands))
 	o.w.meters.ended(&o.tally)
 	o.core.Recycle()
 	o.out.send(began, o.core)
+}
+
+func (o *owner) sayClose(m *schemas.Command) {
+	o.w.meters.closed(m.Reason)
+	if m.Reason == schemas.Reason_REASON_FLAPPING {
+		o.log.Warn("installs take each other's place on one device: the loser must wait",
+			"app", m.App, "user", m.User, "device", m.Device, "after", time.Duration(m.After)*time.Millisecond)
+	}
 }
 
 // claim appends the record that makes the partition this worker's.

@@ -24,7 +24,7 @@ func (c *Core) series(u *mailbox.User, w *userWork, i int) (timer int64) {
 	}
 	if timer = c.ackDue(u, i); timer > 0 && timer <= c.now {
 		if timer <= c.proved {
-			c.close(u, w, d.Name, d.Conn, schemas.Reason_REASON_ACK_TIMEOUT)
+			c.close(w, &mailbox.Closing{Device: d.Name, Conn: d.Conn, Reason: schemas.Reason_REASON_ACK_TIMEOUT})
 			return 0
 		}
 		c.noteDoubt(w)
@@ -168,8 +168,7 @@ func (c *Core) command(u *mailbox.User, kind schemas.CommandKind, i int, s *seri
 // closeAll says of each closing connection that it must go.
 func (c *Core) closeAll(u *mailbox.User, w *userWork) {
 	for i := range u.Closing {
-		x := &u.Closing[i]
-		c.close(u, w, x.Device, x.Conn, x.Reason)
+		c.close(w, &u.Closing[i])
 	}
 	if len(w.closed) > len(u.Closing)+len(u.Devices) {
 		c.forgetClosed(u, w)
@@ -189,11 +188,11 @@ func (c *Core) forgetClosed(u *mailbox.User, w *userWork) {
 	}
 }
 
-func (c *Core) close(u *mailbox.User, w *userWork, device string, conn schemas.ConnID, reason schemas.Reason) {
-	if w.closed[conn] || c.gates.Replaced(conn) {
+func (c *Core) close(w *userWork, x *mailbox.Closing) {
+	if w.closed[x.Conn] || c.gates.Replaced(x.Conn) {
 		return
 	}
-	to := c.wayTo(conn.Gate)
+	to := c.wayTo(x.Conn.Gate)
 	if c.full(to) {
 		c.hold(to, w)
 		return
@@ -202,13 +201,13 @@ func (c *Core) close(u *mailbox.User, w *userWork, device string, conn schemas.C
 	if w.closed == nil {
 		w.closed = make(map[schemas.ConnID]bool)
 	}
-	w.closed[conn] = true
+	w.closed[x.Conn] = true
 	if c.silent {
 		return
 	}
 	m := c.lent.command()
-	m.Kind, m.App, m.User, m.Device = schemas.CommandKind_COMMAND_KIND_CLOSE, u.App, u.Name, device
-	m.Term, m.Reason = uint64(c.term), reason
-	m.SetConn(conn)
+	m.Kind, m.App, m.User, m.Device = schemas.CommandKind_COMMAND_KIND_CLOSE, w.user.App, w.user.Name, x.Device
+	m.Term, m.Reason, m.After = uint64(c.term), x.Reason, x.After
+	m.SetConn(x.Conn)
 	c.commands = append(c.commands, m)
 }

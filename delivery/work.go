@@ -19,6 +19,7 @@ type userWork struct {
 	timer int64 // when it is pumped; only while it is in the heap
 	place int   // in the heap, from 1; 0 = not in it
 	next  int64 // no later than when time alone changes a decision; 0 = never
+	kick  int64 // when a kick has waited long enough, if it waits
 
 	marked  bool // it is in Core.marked
 	doubt   bool // it is in Core.doubts
@@ -168,7 +169,7 @@ func (c *Core) schedule(w *userWork, at int64) {
 // look at everything; 0 = none.
 func (c *Core) due(w *userWork) int64 {
 	u := w.user
-	w.next = 0
+	w.next = c.later(w.kick)
 	for _, p := range u.Pushes {
 		c.await(w, p)
 	}

@@ -24,6 +24,7 @@ type Device struct {
 	Version     string
 	Install     schemas.ID
 	Count       uint64
+	Before      schemas.ID       // the session before: a repeated record of its login revives nothing
 	Cursor      schemas.Position // newest that the device acknowledged
 	// Progress is the broker time of the newest sign that the device gets on;
 	// while it is away, of its last connection's end.
@@ -31,6 +32,11 @@ type Device struct {
 	UplinkMark uint64
 	// GapFrom and GapTo bound what ended as overflow and has not been said.
 	GapFrom, GapTo schemas.Position
+	// Flaps counts how often installs alternated on the device, Kicks how often
+	// devices of the user had kicked each other when this one was kicked; with the
+	// broker times of the newest.
+	FlapAt, KickedAt int64
+	Flaps, Kicks     uint16
 
 	// The route. Conn is zero while there is none.
 	Conn     schemas.ConnID
@@ -90,7 +96,11 @@ func (u *User) endRoute(i int, at int64, reason schemas.Reason) {
 		return
 	}
 	if reason != 0 {
-		u.close(d.Name, d.Conn, reason)
+		x := Closing{Device: d.Name, Conn: d.Conn, Reason: reason, Install: d.Install}
+		if reason == schemas.Reason_REASON_FLAPPING {
+			x.After = Damping(d.Flaps) / 1000
+		}
+		u.close(x)
 	}
 	u.countTry(i)
 	d.Progress = at
@@ -115,15 +125,34 @@ func (u *User) countTry(i int) {
 	}
 }
 
-// close puts the connection on the list of those that must go. The list is
-// bounded: the oldest is given up.
-func (u *User) close(device string, conn schemas.ConnID, reason schemas.Reason) {
+// close puts the connection on the list of those that must go. Its device's name
+// belongs to the reader.
+func (u *User) close(x Closing) {
 	if len(u.Closing) == maxClosing {
-		// The device's own oldest goes first: one device must not make another's
-		// connection forgotten.
-		i := max(slices.IndexFunc(u.Closing, func(c Closing) bool { return c.Device == device }), 0)
+		i := u.abandoned()
 		u.Closing = slices.Delete(u.Closing, i, i+1)
 	}
-	u.Closing = append(u.Closing, Closing{strings.Clone(device), conn, reason})
+	x.Device = strings.Clone(x.Device)
+	u.Closing = append(u.Closing, x)
 	u.changes.lists, u.moved = true, true
+}
+
+// abandoned is which connection is given up when the list is full: the oldest
+// whose install has a newer one. A phone uses one connection at a time, so nobody
+// is behind it, and its gate ends it for its silence. Where there is none, as many
+// installs as the list is long wait for gates that do not answer; then the oldest
+// goes, whose close lies in waybill.dispatch since it came onto the list: it is
+// only not said a second time.
+func (u *User) abandoned() int {
+	for i := range u.Closing {
+		x := &u.Closing[i]
+		newer := func(y Closing) bool { return y.Device == x.Device && y.Install == x.Install }
+		if slices.ContainsFunc(u.Closing[i+1:], newer) {
+			return i
+		}
+		if j := u.Device(x.Device); j >= 0 && u.Devices[j].Connected() && u.Devices[j].Install == x.Install {
+			return i
+		}
+	}
+	return 0
 }

@@ -16,22 +16,28 @@ func (u *User) connected(pos schemas.Position, at int64, e *schemas.Event) {
 	if b == nil {
 		return
 	}
+	if u.known(e.Conn()) {
+		return
+	}
 	i := u.deviceFor(e.Device)
 	d := &u.Devices[i]
-	d.linked, u.moved = true, true
 	session, install := schemas.IDFrom(e.Session), schemas.IDFrom(b.Install)
+	d.linked, u.moved = true, true
 	u.outlived(e)
 	loginAt := d.loginOf(pos, e)
-	if reason := d.endOf(session, loginAt); reason != 0 {
-		u.close(e.Device, e.Conn(), reason)
+	reason := d.endOf(session, loginAt)
+	if reason == 0 && d.Install == install && b.Count < d.Count {
+		reason = schemas.Reason_REASON_STALE_LOGIN
+	}
+	if reason != 0 {
+		u.close(Closing{Device: e.Device, Conn: e.Conn(), Reason: reason, Install: install})
 		return
 	}
-	if d.Install == install && b.Count < d.Count {
-		u.close(e.Device, e.Conn(), schemas.Reason_REASON_STALE_LOGIN)
-		return
-	}
-	u.endRoute(i, at, schemas.Reason_REASON_SUPERSEDED)
+	u.endRoute(i, at, d.alternated(install, at))
 	u.inherit(i)
+	if d.Session != session {
+		d.Before = d.Session
+	}
 	if d.Session != session || d.Leaving != schemas.Reason_REASON_IDENTIFIED {
 		d.Leaving = 0
 	}
@@ -39,6 +45,20 @@ func (u *User) connected(pos schemas.Position, at int64, e *schemas.Event) {
 	d.Install, d.Count, d.SessionTime = install, b.Count, b.SessionTime
 	d.Platform, d.Version = strings.Clone(b.Platform), strings.Clone(b.ClientVersion)
 	u.route(i, pos, at, e)
+}
+
+// known says that the connection has its route, or is closing: its connected is a
+// repeat, and says nothing.
+func (u *User) known(conn schemas.ConnID) bool {
+	if conn.IsZero() {
+		return false
+	}
+	for i := range u.Devices {
+		if u.Devices[i].Conn == conn {
+			return true
+		}
+	}
+	return slices.ContainsFunc(u.Closing, func(c Closing) bool { return c.Conn == conn })
 }
 
 // inherit: a device without a live session is owed every push that has not
@@ -102,11 +122,15 @@ func (u *User) before(i int, pos schemas.Position) schemas.Position {
 // in which it stands is from another log: both are older than every login here.
 func (d *Device) loginOf(pos schemas.Position, e *schemas.Event) schemas.Position {
 	at := schemas.Position(e.Connected.LoginAt)
-	switch {
+	switch session := schemas.IDFrom(e.Session); {
+	case session.IsZero() && e.Connected.Login:
+		return pos
+	case d.Session == session:
+		return d.LoginAt // also of a repeated login
+	case e.Connected.Login && d.Before == session:
+		return 0 // repeated after a newer login: nobody draws a session twice
 	case e.Connected.Login:
 		return pos
-	case d.Session == schemas.IDFrom(e.Session):
-		return d.LoginAt
 	case at < pos:
 		return at
 	}
@@ -229,13 +253,15 @@ func (u *User) routeEnded(at int64, e *schemas.Event) {
 //
 // An end of a session that is not its device's newest changes nothing: a newer
 // login has ended it already.
-func (u *User) sessionOver(at int64, e *schemas.Event, session schemas.ID, reason schemas.Reason) {
+//
+// It returns the device's index, or -1.
+func (u *User) sessionOver(at int64, e *schemas.Event, session schemas.ID, reason schemas.Reason) int {
 	if session.IsZero() {
-		return // it names none
+		return -1 // it names none
 	}
 	i := u.Device(e.Device)
 	if i < 0 || !u.Devices[i].Live || u.Devices[i].Session != session {
-		return
+		return -1
 	}
 	u.endRoute(i, at, reason)
 	if reason == 0 {
@@ -247,6 +273,7 @@ func (u *User) sessionOver(at int64, e *schemas.Event, session schemas.ID, reaso
 	for _, p := range slices.Clone(u.Pushes) {
 		u.drop(p, i)
 	}
+	return i
 }
 
 // drop takes a debt back. A push that may have been dispatched to the device

@@ -11,7 +11,7 @@ import (
 const (
 	maxRecent  = 1000            // push ids given by callers, for idempotency
 	maxTombs   = 1000            // cancels of ids not seen yet
-	maxClosing = 16              // connections whose end has not been read; the oldest goes
+	maxClosing = 64              // connections whose end has not been read; see User.abandoned
 	window     = 24 * 3600 * 1e6 // microseconds: the idempotency window
 )
 
@@ -59,9 +59,11 @@ type User struct {
 
 // Closing is a connection that lost, was kicked or whose route was ended.
 type Closing struct {
-	Device string
-	Conn   schemas.ConnID
-	Reason schemas.Reason
+	Device  string
+	Conn    schemas.ConnID
+	Reason  schemas.Reason
+	After   int64      // milliseconds that the device stays away
+	Install schemas.ID // whose connection it was
 }
 
 // Tomb is a cancel that came before its push. It waits for it as long as the
@@ -179,7 +181,7 @@ func (u *User) fold(pos schemas.Position, at int64, e *schemas.Event) {
 	case schemas.Kind_KIND_IDENTIFIED:
 		u.identified(e)
 	case schemas.Kind_KIND_KICKED:
-		u.sessionOver(at, e, schemas.IDFrom(e.Kicked.GetSession()), e.Kicked.GetReason())
+		u.kicked(at, e)
 	case schemas.Kind_KIND_SESSION_ENDED:
 		u.sessionOver(at, e, schemas.IDFrom(e.SessionEnded.GetSession()), e.SessionEnded.GetReason())
 	case schemas.Kind_KIND_ROUTE_ENDED:

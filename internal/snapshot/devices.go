@@ -64,11 +64,13 @@ func (l *loader) devices() error {
 // sessionColumns are rows of sessions: what a login brings.
 type sessionColumns struct {
 	places
-	sessions, installs       [][16]byte
-	began, loginAt, counts   []int64
-	ended, leaving           []int32
-	live                     []bool
-	platforms, clientVersion []string
+	sessions, before, installs [][16]byte
+	began, loginAt, counts     []int64
+	flapAt, kickedAt           []int64
+	flaps, kicks               []int32
+	ended, leaving             []int32
+	live                       []bool
+	platforms, clientVersion   []string
 }
 
 // add takes the newest session of a device, also one that is over: install and
@@ -76,10 +78,12 @@ type sessionColumns struct {
 func (c *sessionColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
 	c.places.add(u, d.Place)
 	c.sessions = append(c.sessions, d.Session)
-	c.installs = append(c.installs, d.Install)
+	c.before, c.installs = append(c.before, d.Before), append(c.installs, d.Install)
 	c.began = append(c.began, d.SessionTime)
 	c.loginAt = append(c.loginAt, int64(d.LoginAt))
 	c.counts = append(c.counts, int64(d.Count))
+	c.flapAt, c.kickedAt = append(c.flapAt, d.FlapAt), append(c.kickedAt, d.KickedAt)
+	c.flaps, c.kicks = append(c.flaps, int32(d.Flaps)), append(c.kicks, int32(d.Kicks))
 	c.ended = append(c.ended, int32(d.Ended))
 	c.leaving = append(c.leaving, int32(d.Leaving))
 	c.live = append(c.live, d.Live)
@@ -91,7 +95,8 @@ func (c *sessionColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
 func (c *sessionColumns) queue(b *batch) {
 	if len(c.place) > 0 {
 		b.add(sqlSessions, c.apps, c.users, c.place, c.sessions, c.installs, c.began, c.loginAt,
-			c.counts, c.ended, c.leaving, c.live, c.platforms, c.clientVersion)
+			c.counts, c.ended, c.leaving, c.live, c.platforms, c.clientVersion,
+			c.before, c.flapAt, c.kickedAt, c.flaps, c.kicks)
 	}
 }
 
@@ -100,14 +105,15 @@ func (c *sessionColumns) row(partition int32, i int) []any {
 	return []any{
 		partition, c.apps[i], c.users[i], c.place[i], c.sessions[i], c.installs[i], c.began[i], c.loginAt[i],
 		c.counts[i], c.ended[i], c.leaving[i], c.live[i], c.platforms[i], c.clientVersion[i],
+		c.before[i], c.flapAt[i], c.kickedAt[i], c.flaps[i], c.kicks[i],
 	}
 }
 
 // sessions fill in the devices.
 func (l *loader) sessions() error {
-	var session, install [16]byte
-	var began, loginAt, count int64
-	var ended, leaving int32
+	var session, install, before [16]byte
+	var began, loginAt, count, flapAt, kickedAt int64
+	var ended, leaving, flaps, kicks int32
 	var live bool
 	var platform, version string
 	return l.rows(sqlLoadSessions, func(u *mailbox.User, place int) error {
@@ -119,8 +125,10 @@ func (l *loader) sessions() error {
 		d.Count, d.Live = uint64(count), live
 		d.Ended, d.Leaving = schemas.Reason(ended), schemas.Reason(leaving)
 		d.Platform, d.Version = untext(platform), untext(version)
+		d.Before, d.FlapAt, d.KickedAt, d.Flaps, d.Kicks = before, flapAt, kickedAt, uint16(flaps), uint16(kicks)
 		return nil
-	}, &session, &install, &began, &loginAt, &count, &ended, &leaving, &live, &platform, &version)
+	}, &session, &install, &began, &loginAt, &count, &ended, &leaving, &live, &platform, &version,
+		&before, &flapAt, &kickedAt, &flaps, &kicks)
 }
 
 // deviceAt is the device of a row that belongs to one.

@@ -40,8 +40,10 @@ func (c *listColumns) queue(b *batch) {
 type closingColumns struct {
 	places
 	conns
-	devices []string
-	reasons []int32
+	devices  []string
+	reasons  []int32
+	after    []int64
+	installs [][16]byte
 }
 
 func (c *closingColumns) add(u *mailbox.User, i int) {
@@ -49,25 +51,28 @@ func (c *closingColumns) add(u *mailbox.User, i int) {
 	c.places.add(u, i)
 	c.conns.add(x.Conn)
 	c.devices, c.reasons = append(c.devices, text(x.Device)), append(c.reasons, int32(x.Reason))
+	c.after, c.installs = append(c.after, x.After), append(c.installs, x.Install)
 }
 
 func (c *closingColumns) queue(b *batch) {
 	if len(c.reasons) > 0 {
-		b.add(sqlClosing, c.apps, c.users, c.place, c.gates, c.incarnations, c.connections, c.devices, c.reasons)
+		b.add(sqlClosing, c.apps, c.users, c.place, c.gates, c.incarnations, c.connections, c.devices, c.reasons, c.after, c.installs)
 	}
 }
 
 // closing is loaded in order: when the list is full, its first one goes.
 func (l *loader) closing() error {
-	var gate, incarnation, connection int64
+	var gate, incarnation, connection, after int64
+	var install [16]byte
 	var device string
 	var reason int32
 	return l.rows(sqlLoadClosing, func(u *mailbox.User, _ int) error {
 		u.Closing = append(u.Closing, mailbox.Closing{
 			Device: untext(device), Conn: conn(gate, incarnation, connection), Reason: schemas.Reason(reason),
+			After: after, Install: install,
 		})
 		return nil
-	}, &gate, &incarnation, &connection, &device, &reason)
+	}, &gate, &incarnation, &connection, &device, &reason, &after, &install)
 }
 
 // tombColumns are rows of tombstones.

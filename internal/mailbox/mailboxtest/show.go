@@ -3,6 +3,7 @@ package mailboxtest
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"waybill/internal/mailbox"
 	"waybill/schemas"
@@ -48,7 +49,11 @@ func Show(s *mailbox.State) string {
 		fmt.Fprintf(&out, "waiting %v id=%s\n", x.Push.Pos, Letters(x.Push.ID))
 	}
 	for _, x := range u.Closing {
-		fmt.Fprintf(&out, "closing %v device=%s %s\n", x.Conn, x.Device, x.Reason.Word())
+		fmt.Fprintf(&out, "closing %v device=%s %s", x.Conn, x.Device, x.Reason.Word())
+		if x.After > 0 {
+			fmt.Fprintf(&out, " after=%v", time.Duration(x.After)*time.Millisecond)
+		}
+		out.WriteString("\n")
 	}
 	for _, x := range u.Tombs {
 		fmt.Fprintf(&out, "tombstone id=%s\n", Letters(x.ID))
@@ -151,6 +156,9 @@ func Command(m *schemas.Command) string {
 	w.add("%s %v", strings.ToLower(strings.TrimPrefix(m.Kind.String(), "COMMAND_KIND_")), m.Conn())
 	if m.Kind == schemas.CommandKind_COMMAND_KIND_CLOSE {
 		w.reason("reason", m.Reason)
+		if m.After > 0 {
+			w.add(" after=%v", time.Duration(m.After)*time.Millisecond)
+		}
 		return w.b.String()
 	}
 	w.add(" pos=%v previous=%v", schemas.Position(m.Position), schemas.Position(m.Previous))
