@@ -30,6 +30,7 @@ type cli struct {
 	Engine    engineCmd    `cmd:"" help:"Run one embedded engine alone; it ends when its standard input closes." group:"Stages"`
 
 	Migrate migrateCmd `cmd:"" help:"Create and check topics, schemas and apps." group:"Tools"`
+	Revoke  revokeCmd  `cmd:"" help:"End a user's sessions: their devices must log in with a token." group:"Tools"`
 	Rebuild rebuildCmd `cmd:"" help:"Rebuild Postgres' tables from the log beside the live ones, compare, and swap them." group:"Tools"`
 	Push    pushCmd    `cmd:"" help:"Push a message to a user." group:"Tools"`
 	Trace   traceCmd   `cmd:"" help:"Show the way of a message by its trace id or push id." group:"Tools"`

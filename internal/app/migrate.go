@@ -24,14 +24,16 @@ type MigrateConfig struct {
 	Dispatch    int32 // of waybill.dispatch: the highest gate number and 1 (default 64)
 	Replication int16 // copies of each topic; -1 = the brokers' default
 	Apps        []*schemas.App
+	// Rotate publishes another key that seals tickets; nil leaves them as they are.
+	Rotate *control.Rotation
 	// Wait is how long engines that are away, or not ready, are waited for; 0 =
 	// not at all.
 	Wait time.Duration
 }
 
 // Migrate creates what is missing and checks what is there: topics, then the
-// schemas of the read models, then the apps with their topics. An engine
-// without an address is left out. It may be repeated, and beside others.
+// schemas of the read models, then the apps with their topics, and the keys that
+// seal tickets. An engine without an address is left out. It may be repeated, and beside others.
 func Migrate(ctx context.Context, b Base, cfg MigrateConfig) error {
 	waiting, cancel := context.WithTimeoutCause(ctx, cfg.Wait, errPatience)
 	defer cancel()
@@ -72,6 +74,12 @@ func steps(b Base, cfg MigrateConfig) (all []step) {
 	if len(b.Kafka) > 0 && len(cfg.Apps) > 0 {
 		all = append(all, step{"apps", needs{kafka: true}, func(ctx context.Context) error { return migrateApps(ctx, b, cfg) }})
 	}
+	if len(b.Kafka) > 0 && cfg.Rotate != nil {
+		all = append(all, step{"cluster key", needs{kafka: true}, func(ctx context.Context) error { return rotateKey(ctx, b, *cfg.Rotate) }})
+	}
+	if len(b.Kafka) > 0 {
+		all = append(all, step{"control", needs{kafka: true}, func(ctx context.Context) error { return tidy(ctx, b) }})
+	}
 	return all
 }
 
@@ -103,7 +111,7 @@ func (s step) insist(ctx, waiting context.Context, b Base) error {
 func permanent(err error) bool {
 	var pg *pgconn.PgError
 	var ch *clickhouse.Exception
-	return errors.Is(err, eventlog.ErrTopicDiffers) || errors.Is(err, control.ErrKeyTaken) || errors.As(err, &pg) || errors.As(err, &ch)
+	return errors.Is(err, eventlog.ErrTopicDiffers) || errors.Is(err, control.ErrKeyTaken) || errors.Is(err, control.ErrOtherKey) || errors.As(err, &pg) || errors.As(err, &ch)
 }
 
 func migrateTopics(ctx context.Context, b Base, cfg MigrateConfig) error {

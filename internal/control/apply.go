@@ -19,12 +19,12 @@ type Change struct {
 	// Partitions and Replication of the topics that an app gets.
 	Partitions  int32
 	Replication int16
-	// Who makes the change, for the audit; empty = Operator().
+	// Who makes the change, for the audit; empty = Operator("migrate").
 	Who string
 }
 
-// Operator names the person at this process: migrate/login@host.
-func Operator() string {
+// Operator names the person at this process: tool/login@host.
+func Operator(tool string) string {
 	login, host := "unknown", "unknown"
 	if u, err := user.Current(); err == nil {
 		login = u.Username
@@ -32,7 +32,7 @@ func Operator() string {
 	if h, err := os.Hostname(); err == nil {
 		host = h
 	}
-	return "migrate/" + login + "@" + host
+	return tool + "/" + login + "@" + host
 }
 
 // Apply makes the apps what c says, one after another: their topics are created

@@ -22,7 +22,7 @@ func newChanger(log *eventlog.Log, who string) (*changer, error) {
 		return nil, fmt.Errorf("open the control topic: %w", err)
 	}
 	if who == "" {
-		who = Operator()
+		who = Operator("migrate")
 	}
 	return &changer{log, a, who}, nil
 }

@@ -86,7 +86,7 @@ func byUser(all []Revocation) map[whose][]Revocation {
 
 // Revoke puts the revocation in force and drops those that have been kept for
 // long enough. Before is now where it is 0, Reason revoked where there is none;
-// who is for the audit, empty = Operator().
+// who is for the audit, empty = Operator("revoke").
 func Revoke(ctx context.Context, log *eventlog.Log, r Revocation, who string) error {
 	r.Before, r.Reason = cmp.Or(r.Before, time.Now().UnixMicro()), cmp.Or(r.Reason, schemas.Reason_REASON_REVOKED)
 	if r.User == "" {
@@ -99,7 +99,7 @@ func Revoke(ctx context.Context, log *eventlog.Log, r Revocation, who string) er
 	if _, known := now.App(r.App); !known {
 		return fmt.Errorf("revoke: %w %q; allowed: %s", ErrNoApp, r.App, strings.Join(slices.Sorted(slices.Values(now.Names())), ", "))
 	}
-	c, err := newChanger(log, who)
+	c, err := newChanger(log, cmp.Or(who, Operator("revoke")))
 	if err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}

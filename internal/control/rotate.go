@@ -21,7 +21,7 @@ type Rotation struct {
 	// replaced, or one was published under a wrong one. Tickets under them are
 	// lost; their devices log in.
 	Forget bool
-	Who    string // for the audit; empty = Operator()
+	Who    string // for the audit; empty = Operator("migrate")
 }
 
 // ErrOtherKey is what a rotation finds out of a configured key that did not seal

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestRevokeFlags(t *testing.T) {
+	const session = "0199e5a0000070008000000000000001"
+	c, err := parse(t, "revoke", "--app=freight", "--user=ann", "--device=phone", "--session="+session)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "session " + session + " of device phone of user ann of app freight that had begun"
+	if got := c.Revoke.whose(); got != want {
+		t.Errorf("revokes %q, want %q", got, want)
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"revoke", "--user=ann"}, "--app"},
+		{[]string{"revoke", "--app=freight"}, "--user"},
+		{[]string{"revoke", "--app=freight", "--user=ann", "--session=12"}, "want 32 hex digits"},
+		{[]string{"migrate", "--rotate-key"}, "needs --cluster-key"},
+		{[]string{"migrate", "--forget-keys"}, "allowed: with --rotate-key"},
+	} {
+		if _, err := parse(t, c.args...); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: %v, want %q", c.args, err, c.want)
+		}
+	}
+}
+
+func TestRotateFlags(t *testing.T) {
+	t.Setenv("WAYBILL_CLUSTER_KEY", key)
+	if c, err := parse(t, "migrate", "--rotate-key"); err != nil || len(c.Migrate.ClusterKey) != 32 {
+		t.Errorf("%x, %v", c.Migrate.ClusterKey, err)
+	}
+}
