@@ -116,7 +116,7 @@ func (s *State) Settle(key string, r Rest, ids []Recent, asOf schemas.Position) 
 	}
 	a := &absent{key: key, rest: r, asOf: asOf}
 	if len(ids) > 0 {
-		ids = slices.Clip(ids)
+		ids = slices.Clone(ids)
 		a.ids = &ids
 	}
 	s.absents.users[key] = a

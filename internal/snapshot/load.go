@@ -26,7 +26,7 @@ type DB interface {
 // moment. Where nothing is stored yet, the snapshot is empty and Next is 0; of a
 // sealed partition the place is all that it has.
 func Load(ctx context.Context, db DB, topic string, partition int32) (*Snapshot, error) {
-	s := &Snapshot{Topic: topic, Partition: partition, State: mailbox.New(), Serials: new(eventlog.Serials)}
+	s := empty(topic, partition)
 	err := read(ctx, db, func(tx pgx.Tx) error {
 		l := &loader{ctx: ctx, tx: tx, partition: partition, users: make(map[string]*loading)}
 		return l.load(s)
@@ -37,20 +37,31 @@ func Load(ctx context.Context, db DB, topic string, partition int32) (*Snapshot,
 	return s, nil
 }
 
+func empty(topic string, partition int32) *Snapshot {
+	return &Snapshot{Topic: topic, Partition: partition, State: mailbox.New(), Serials: new(eventlog.Serials)}
+}
+
 // loader puts rows together to users.
 type loader struct {
 	ctx       context.Context // of this one load
 	tx        pgx.Tx
 	partition int32
-	only      []any // app and user_name, to load one user of whatever partition
+	where     string // in place of the whole partition; see which
+	only      []any  // its parameters
 	users     map[string]*loading
+	resting   bool     // users who are not present are absent: of them no rows are taken
 	last      *loading // of the row before: rows of one user stand together
+	key       []byte   // scratch
+	lastApp   string   // of last, as stored
+	lastName  string
 }
 
 // loading is a user on its way into the state.
 type loading struct {
-	user   *mailbox.User
-	recent storedRecent
+	user    *mailbox.User // nil of one who is absent
+	recent  storedRecent
+	present bool // with loader.resting
+	rest    mailbox.Rest
 }
 
 // load fills the snapshot. Without a place in the log there are no rows either.
@@ -117,7 +128,10 @@ func (l *loader) rows(sql string, add func(u *mailbox.User, place int) error, ta
 	var app, user string
 	var place int
 	_, err = pgx.ForEachRow(rows, append([]any{&app, &user, &place}, targets...), func() error {
-		return add(l.user(app, user), place)
+		if u := l.user(app, user); u != nil {
+			return add(u, place)
+		}
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("load: %w", err)
@@ -125,10 +139,12 @@ func (l *loader) rows(sql string, add func(u *mailbox.User, place int) error, ta
 	return nil
 }
 
-// What a load reads: a whole partition, as the statements say, or one user. The
-// partitions are then named one by one, so that each is a probe of the key.
+// What a load reads: a whole partition, as the statements say, some of its users,
+// or one user. The partitions are then named one by one, so that each is a probe
+// of the key.
 const (
 	wherePartition = "WHERE partition = $1"
+	whereUsers     = "WHERE partition = $1 AND (app, user_name) IN (SELECT * FROM unnest($2::text[], $3::text[]))"
 	whereUser      = "WHERE partition IN (SELECT partition FROM projection) AND app = $1 AND user_name = $2"
 )
 
@@ -137,14 +153,14 @@ func (l *loader) which(sql string) (string, []any) {
 	if l.only == nil {
 		return sql, []any{l.partition}
 	}
-	return strings.Replace(sql, wherePartition, whereUser, 1), l.only
+	return strings.Replace(sql, wherePartition, l.where, 1), l.only
 }
 
-// user is whom a row is about; made when the first of its rows is read.
+// user is whom a row is about; made when the first of its rows is read. nil: it
+// is absent.
 func (l *loader) user(app, name string) *mailbox.User {
-	app, name = untext(app), untext(name)
-	if l.last == nil || l.last.user.App != app || l.last.user.Name != name {
-		l.last = l.find(app, name)
+	if l.last == nil || l.lastName != name || l.lastApp != app {
+		l.last, l.lastApp, l.lastName = l.find(untext(app), untext(name)), app, name
 	}
 	return l.last.user
 }
@@ -163,11 +179,15 @@ func (l *loader) byKey(key string) (*loading, error) {
 
 // find looks a user up among those that have been read.
 func (l *loader) find(app, name string) *loading {
-	key := string(schemas.Key(app, name))
-	u := l.users[key]
+	l.key = append(append(append(l.key[:0], app...), '/'), name...)
+	u := l.users[string(l.key)]
 	if u == nil {
-		u = &loading{user: &mailbox.User{Key: key, App: app, Name: name}}
-		l.users[key] = u
+		u = &loading{present: !l.resting}
+		l.users[string(l.key)] = u
+	}
+	if u.present && u.user == nil {
+		key := string(l.key)
+		u.user = &mailbox.User{Key: key, App: key[:len(app)], Name: key[len(app)+1:]}
 	}
 	return u
 }

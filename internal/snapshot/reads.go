@@ -16,7 +16,7 @@ import (
 func LoadUser(ctx context.Context, db DB, app, name string) (*mailbox.User, error) {
 	var u *mailbox.User
 	err := read(ctx, db, func(tx pgx.Tx) error {
-		l := &loader{ctx: ctx, tx: tx, only: []any{text(app), text(name)}, users: make(map[string]*loading)}
+		l := &loader{ctx: ctx, tx: tx, where: whereUser, only: []any{text(app), text(name)}, users: make(map[string]*loading)}
 		if err := l.tables(); err != nil {
 			return err
 		}

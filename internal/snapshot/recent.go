@@ -109,6 +109,11 @@ func (r *storedRecent) known() []mailbox.Recent {
 	return r.all[n:]
 }
 
+// targets are in the order of load_recent.sql.
+func (c *recentColumns) targets() []any {
+	return []any{&c.users, &c.ids, &c.positions, &c.digests, &c.times, &c.floorUsers, &c.floors}
+}
+
 // recent loads the push ids, and counts them.
 func (l *loader) recent() (idCount, error) {
 	var n idCount
@@ -117,7 +122,7 @@ func (l *loader) recent() (idCount, error) {
 		return n, fmt.Errorf("load recent_pushes: %w", err)
 	}
 	var c recentColumns
-	_, err = pgx.ForEachRow(rows, []any{&c.users, &c.ids, &c.positions, &c.digests, &c.times, &c.floorUsers, &c.floors}, func() error {
+	_, err = pgx.ForEachRow(rows, c.targets(), func() error {
 		n.stored += len(c.users)
 		return l.addRecent(&c)
 	})
