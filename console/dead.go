@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -35,6 +36,10 @@ type DeadLetter struct {
 	// First times of these steps; absent = not reached, or not known.
 	Dispatched *time.Time `json:"dispatched,omitempty"`
 	Sent       *time.Time `json:"sent,omitempty"`
+	// Redriven says that it has been pushed again.
+	Redriven bool `json:"redriven"`
+
+	again schemas.ID // push id of its redrive, if there is one
 }
 
 // DeadQuery says which dead letters are listed; empty fields take all.
@@ -108,10 +113,38 @@ func (s *store) deadLetters(ctx context.Context, q DeadQuery) (deadPage, error) 
 		page.Letters, last = append(page.Letters, one), at
 		return err
 	})
+	if err == nil {
+		err = s.redriven(ctx, page.Letters)
+	}
 	if err != nil {
 		return page, fmt.Errorf("list dead letters: %w", err)
 	}
 	return page, nil
+}
+
+// The ids are those of redrives: the table's index finds them.
+const redrives = "SELECT DISTINCT push_id FROM pushes WHERE push_id IN {ids:Array(UUID)}"
+
+// redriven marks those that have been pushed again.
+func (s *store) redriven(ctx context.Context, letters []DeadLetter) error {
+	if len(letters) == 0 {
+		return nil
+	}
+	ids := make([]string, len(letters))
+	for i := range letters {
+		ids[i] = "'" + uuid.UUID(letters[i].again).String() + "'"
+	}
+	done := make(map[schemas.ID]bool)
+	err := s.each(ctx, redrives, params{"ids": "[" + strings.Join(ids, ",") + "]"}, func(rows driver.Rows) error {
+		var id uuid.UUID
+		err := rows.Scan(&id)
+		done[schemas.ID(id)] = true
+		return err
+	})
+	for i := range letters {
+		letters[i].Redriven = done[letters[i].again]
+	}
+	return err
 }
 
 const deadOne = deadColumns + `
@@ -125,10 +158,14 @@ func (s *store) deadLetter(ctx context.Context, push schemas.ID) (one DeadLetter
 		one, _, err = scanDead(rows)
 		return err
 	})
+	letters := []DeadLetter{one}
+	if err == nil && found {
+		err = s.redriven(ctx, letters)
+	}
 	if err != nil {
 		return one, false, fmt.Errorf("look up dead letter: %w", err)
 	}
-	return one, found, nil
+	return letters[0], found, nil
 }
 
 func scanDead(rows driver.Rows) (d DeadLetter, at deadPlace, err error) {
@@ -137,6 +174,7 @@ func scanDead(rows driver.Rows) (d DeadLetter, at deadPlace, err error) {
 	err = rows.Scan(&trace, &push, &d.Name, &d.App, &d.User, &d.Label, &d.Family, &d.Command, &d.Bytes, &d.Position,
 		&d.Class, &d.Reason, &d.Attempt, &d.Accepted, &d.Ended, &dispatched, &sent)
 	d.Trace, d.ID, d.Explains = schemas.ID(trace).String(), schemas.ID(push).String(), explain(d.Reason)
+	d.again = schemas.NamedID(d.App, d.User, schemas.RedriveName(schemas.ID(push), d.Name))
 	d.Accepted, d.Ended = d.Accepted.UTC(), d.Ended.UTC()
 	d.Dispatched, d.Sent = known1970(dispatched), known1970(sent)
 	return d, deadPlace{d.Ended.UnixMicro(), schemas.ID(trace), d.Position}, err
@@ -156,5 +194,9 @@ func (d *DeadLetter) dead() bool { return slices.Contains(deadClasses, d.Class) 
 
 // line is the letter for a terminal.
 func (d *DeadLetter) line() string {
-	return fmt.Sprintf("%s  %s  %-12s %-16s %s  %s  %s\n", d.Ended.Format(time.DateTime), d.ID, d.Class, d.Reason, d.App, d.User, d.Label)
+	again := ""
+	if d.Redriven {
+		again = "  redriven"
+	}
+	return fmt.Sprintf("%s  %s  %-11s %-15s  %s  %s  %s%s\n", d.Ended.Format(time.DateTime), d.ID, d.Class, d.Reason, d.App, d.User, d.Label, again)
 }

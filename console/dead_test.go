@@ -89,6 +89,13 @@ func TestDeadLetters(t *testing.T) {
 		}
 	}
 	d.deadPages(pushes[4])
+	d.say(schemas.Kind_KIND_PUSHED, pushes[2], func(e *schemas.Event) {
+		name := schemas.RedriveName(pushes[2], "o-1")
+		id := schemas.NamedID("freight", "driver-2", name)
+		e.User, e.Pushed = "driver-2", &schemas.Pushed{PushId: id[:], Name: name, Family: 7}
+	})
+	d.get("/v1/dead-letters/"+pushes[2].String(), "application/json", has(`"redriven":true`))
+	d.get("/v1/dead-letters/"+pushes[1].String(), "application/json", has(`"redriven":false`))
 }
 
 // deadPages looks at the answers for people.

@@ -156,7 +156,7 @@ func (r *request) pushed(node, app string) *schemas.Event {
 		TraceId: r.trace.id[:], ParentSpan: r.trace.parentSpan(),
 		Pushed: &schemas.Pushed{
 			Name: r.name, Family: r.family, Command: r.command, Body: r.body, Ttl: r.ttl, Label: r.label,
-			CollapseKey: r.collapse, DeliverAt: r.deliverAt, FirstDeviceWins: r.firstWins,
+			CollapseKey: r.collapse, DeliverAt: r.deliverAt, FirstDeviceWins: r.firstWins, Redrives: r.redrives,
 		},
 	}
 	e.Pushed.Digest = e.Pushed.DigestFor(r.device)

@@ -21,12 +21,14 @@ import (
 //
 //	POST /v1/pushes   one push request, an array, or a stream of lines
 //	POST /v1/cancels  one cancel, or an array
+//	POST /v1/redrives one redrive, or an array
 //	GET  /healthz     the process is alive
 //	GET  /readyz      it can take pushes: apps and keys are read, the log answers
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/pushes", s.admit(s.handlePushes))
 	mux.HandleFunc("POST /v1/cancels", s.admit(s.handleCancels))
+	mux.HandleFunc("POST /v1/redrives", s.admit(s.handleRedrives))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.handleReady)
 	return mux

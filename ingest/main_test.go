@@ -22,7 +22,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	cityKey  = "city-0123456789-0123456789-0123456789"
-	apps     = `{"apps":[{"name":"freight","api_keys":[{"id":"city","key":"` + cityKey + `"}]}]}`
+	taxiKey  = "taxi-0123456789-0123456789-0123456789"
+	apps     = `{"apps":[{"name":"freight","api_keys":[{"id":"city","key":"` + cityKey + `"}]},{"name":"taxi","api_keys":[{"id":"t","key":"` + taxiKey + `"}]}]}`
 	patience = 20 * time.Second
 )
 

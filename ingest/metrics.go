@@ -42,7 +42,7 @@ func newMetrics(m metric.Meter) (*metrics, error) {
 		checked:  with("status", string(checked)),
 		reasons:  make(map[schemas.Reason]metric.MeasurementOption),
 	}
-	for _, r := range []schemas.Reason{schemas.Reason_REASON_BAD_REQUEST, schemas.Reason_REASON_BAD_KEY, schemas.Reason_REASON_LOG_AWAY} {
+	for _, r := range []schemas.Reason{schemas.Reason_REASON_BAD_REQUEST, schemas.Reason_REASON_BAD_KEY, schemas.Reason_REASON_LOG_AWAY, schemas.Reason_REASON_NOT_FOUND} {
 		x.reasons[r] = with("reason", r.Word())
 	}
 	var err error

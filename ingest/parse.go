@@ -33,6 +33,8 @@ type request struct {
 	passed    int64 // deliver_at that had passed when it was read; 0 = none
 	firstWins bool
 	dry       bool // only checked
+
+	redrives uint64 // position of the dead push that it says again; 0 = none
 }
 
 // fields in the order of the bits of request.seen.

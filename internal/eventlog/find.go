@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -29,20 +28,12 @@ const findBytes = 64 << 10
 // for what is done all the time. Brokers that are away are waited for as long
 // as ctx allows.
 func (l *Log) Find(ctx context.Context, at schemas.Position, key []byte) (Entry, error) {
-	topic := eventsTopic(at.Epoch())
+	topic := EventsOf(at.Epoch())
 	e, err := l.find(ctx, topic, at, key)
 	if err != nil {
 		return Entry{}, fmt.Errorf("find %v in %s: %w", at, topic, err)
 	}
 	return e, nil
-}
-
-// eventsTopic of the epoch.
-func eventsTopic(epoch uint16) string {
-	if epoch == 0 {
-		return EventsTopic
-	}
-	return EventsTopic + "." + strconv.Itoa(int(epoch))
 }
 
 func (l *Log) find(ctx context.Context, topic string, at schemas.Position, key []byte) (Entry, error) {
