@@ -19,7 +19,7 @@ GENERATORS := $(BUF) $(PROTOC_GO) $(PROTOC_VT)
 
 # What a caller may set: make test TESTFLAGS=-v, make simulate SCHEDULES=1000000.
 TESTFLAGS ?=
-TESTTIME  ?= 10m
+TESTTIME  ?= 25m
 # Together their plans have every kind of fault (internal/e2e/crash checks that).
 SEEDS     ?= 2 3 5
 # A seed takes two minutes. The default ones are a step of .ci/run, which has an hour.
@@ -73,7 +73,7 @@ test-plain:
 # detector, under which the same tests run on embedded engines.
 .PHONY: test-engines
 test-engines: kafka ## Run the end-to-end tests on Apache Kafka, whose brokers die (Java 17, Maven)
-	WAYBILL_ENGINES=real go test -count=1 -p 1 -timeout 20m $(TESTFLAGS) ./internal/cluster ./internal/e2e
+	WAYBILL_ENGINES=real go test -count=1 -p 1 -timeout 30m $(TESTFLAGS) ./internal/cluster ./internal/e2e
 
 .PHONY: crash
 crash: kafka ## Kill stages and a broker under load by seeds (SEEDS="2 3 5"), check the ledger (Java 17, Maven)
