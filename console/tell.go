@@ -25,7 +25,7 @@ func Tell(hops []Hop, connections []Connection) Trace {
 // byMessage groups the hops of one message, in the order of position and user.
 // The same position may stand in two partitions: the user tells them apart.
 func byMessage(hops []Hop) [][]Hop {
-	hops = slices.Clone(hops)
+	hops = underPushed(hops)
 	order := func(a, b Hop) int {
 		return cmp.Or(cmp.Compare(a.Position, b.Position), strings.Compare(a.User, b.User))
 	}
@@ -40,6 +40,28 @@ func byMessage(hops []Hop) [][]Hop {
 		hops = hops[n:]
 	}
 	return all
+}
+
+// underPushed puts the way of a push for later under the position at which it was
+// accepted. From its release on its hops name that of the release.
+func underPushed(hops []Hop) []Hop {
+	type message struct {
+		user     string
+		position uint64
+	}
+	accepted := make(map[message]uint64)
+	for i := range hops {
+		if h := &hops[i]; h.Kind == "released" {
+			accepted[message{h.User, h.Place}] = h.Position
+		}
+	}
+	hops = slices.Clone(hops)
+	for i := range hops {
+		if position, ok := accepted[message{hops[i].User, hops[i].Position}]; ok {
+			hops[i].Position = position
+		}
+	}
+	return hops
 }
 
 // inCausalOrder sorts the hops of one message and drops repeats. Devices stand

@@ -86,6 +86,14 @@ var stories = map[string]func(*story){
 		s.delivered("phone", conn(1, 5), 1, 41*time.Millisecond)
 		s.disconnected("phone", conn(1, 5), "peer_closed", time.Minute)
 	},
+	"for later": func(s *story) {
+		s.connected("phone", conn(1, 5), "login", -time.Hour)
+		s.pushed("driver-7")
+		s.hop("released", 4, time.Minute, func(h *Hop) { h.Node, h.Push = "delivery-1@a", schemas.ID{} })
+		s.push = s.place
+		s.sent("phone", conn(1, 5), 1, time.Minute+3*time.Millisecond)
+		s.delivered("phone", conn(1, 5), 1, time.Minute+41*time.Millisecond)
+	},
 	"survives a tunnel": func(s *story) {
 		s.connected("phone", conn(2, 5), "login", -time.Hour)
 		s.pushed("driver-7")

@@ -63,7 +63,8 @@ func (c *Core) outcome(u *mailbox.User, p *mailbox.Push, device string, class sc
 	e.TraceId, e.ParentSpan, e.Outcome = p.Trace[:], span(p), o
 	o.Position, o.PushId, o.Class, o.Reason = uint64(p.Pos), p.ID[:], class, reason
 	o.Steps, x.steps.Accepted = &x.steps, p.Accepted
-	o.Label, o.Family, o.Command, o.Name, o.First = p.Label, p.Family, p.Command, p.Name, uint64(p.First)
+	o.Label, o.Family, o.Command, o.Name = p.Label, p.Family, p.Command, p.Name
+	o.First, o.Pushed = uint64(p.First), uint64(p.Pushed)
 	if i := u.Device(device); i >= 0 && device != "" {
 		x.session = u.Devices[i].Session
 		e.Session = x.session[:]

@@ -187,18 +187,20 @@ func (r *rows) outcome(e *schemas.Event, at place) {
 }
 
 // ended is the push's row by its own outcome, with these hops. Where the same
-// cut accepted it, the one row stands for both.
+// cut accepted it, the one row stands for both. A push for later was accepted
+// under one position and has its hops under another: its row stands where it was
+// accepted.
 func (r *rows) ended(e *schemas.Event, at place, hops way) {
 	b, h := e.Outcome, &r.hops[hops[wayOutcome]]
-	p := r.push(e, at, pushEnded)
-	if w, ok := r.begun[b.GetPosition()]; ok {
-		delete(r.begun, b.GetPosition())
+	p, position := r.push(e, at, pushEnded), cmp.Or(b.GetPushed(), b.GetPosition())
+	if w, ok := r.begun[position]; ok {
+		delete(r.begun, position)
 		r.pushes[w.push], r.pushes = *p, r.pushes[:len(r.pushes)-1]
 		p = &r.pushes[w.push]
 		p.accepts = 1
 		copy(hops[:wayAcked], w.hops[:wayAcked])
 	}
-	p.position, p.push, p.attempt = b.GetPosition(), h.push, b.GetAttempt()
+	p.position, p.push, p.attempt = position, h.push, b.GetAttempt()
 	p.class, p.reason, p.ended, p.first = h.class, h.reason, h.at, b.GetFirst()
 	p.name, p.label, p.platform = b.GetName(), b.GetLabel(), b.GetPlatform()
 	p.family, p.command = uint16(b.GetFamily()), uint16(b.GetCommand())

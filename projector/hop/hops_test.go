@@ -270,6 +270,40 @@ func TestRowsOfAPushThatEndsInItsCut(t *testing.T) {
 	}
 }
 
+// TestRowsOfAPushForLater: its one row stands where it was accepted, in one cut or
+// in two; the hops of its way name the position of its release.
+func TestRowsOfAPushForLater(t *testing.T) {
+	at := testPlace
+	at.position = 900
+	accept := event(schemas.Kind_KIND_PUSHED, func(e *schemas.Event) {
+		e.Device, e.Session, e.Pushed = "", nil, &schemas.Pushed{PushId: testPush[:], DeliverAt: testTime + 1e6}
+		e.SetConn(schemas.ConnID{})
+	})
+	end := event(schemas.Kind_KIND_OUTCOME, func(e *schemas.Event) {
+		e.Outcome = &schemas.Outcome{Position: 950, Pushed: 900, PushId: testPush[:], Class: schemas.Class_CLASS_DELIVERED, Whole: true}
+	})
+	var one, later rows
+	one.add(accept, at)
+	at.position = 960
+	one.add(end, at)
+	later.add(end, at)
+	one.settle()
+	later.settle()
+	for name, r := range map[string]*rows{"one cut": &one, "two cuts": &later} {
+		if len(r.pushes) != 1 || r.pushes[0].position != 900 || r.pushes[0].class != "delivered" {
+			t.Errorf("%s: rows of pushes %+v, want one at 900", name, r.pushes)
+		}
+		for _, h := range r.hops {
+			if h.position != 950 {
+				t.Errorf("%s: the hop %s names %d, want 950", name, h.kind, h.position)
+			}
+		}
+		if len(r.hops) != 2 {
+			t.Errorf("%s: %d hops have rows of their own, want acked and outcome", name, len(r.hops))
+		}
+	}
+}
+
 // A record of a newer or a broken writer has no body: its rows are poor, and
 // nothing breaks.
 func TestRowsWithoutBodies(t *testing.T) {

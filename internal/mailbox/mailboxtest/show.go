@@ -146,6 +146,7 @@ func Decision(e *schemas.Event) string {
 		w.reason("reason", e.Outcome.Reason)
 		w.flag("whole", e.Outcome.Whole)
 		w.pos("first", schemas.Position(e.Outcome.First))
+		w.pos("pushed", schemas.Position(e.Outcome.Pushed))
 	}
 	return w.b.String()
 }
