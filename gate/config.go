@@ -85,7 +85,14 @@ type Config struct {
 	// 1 MiB and a frame: a whole window of the largest bodies). A queue that
 	// would pass it closes its connection.
 	Queue int
-	// Drain is how long a stopping gate waits for farewells to be written and
+	// DrainTime is how long a gate that is to stop hands its devices over to other
+	// gates, before it closes those that are left; 0 closes all of them at once.
+	// Less than connections divided by DrainRate, and the rest comes back in a rush.
+	DrainTime time.Duration
+	// DrainRate is how many devices a second it redirects (default 500). More, and
+	// the other gates, and delivery, have more resumes at a time.
+	DrainRate int
+	// Drain is how long a stopping gate waits then for farewells to be written and
 	// disconnects to reach the log (default 5 s).
 	Drain time.Duration
 	// Logger gets a line for each change of the gate's life; nil discards them.
@@ -101,6 +108,7 @@ const (
 	defaultMaxFrame     = 64 << 10
 	defaultWindow       = 32
 	defaultDrain        = 5 * time.Second
+	defaultDrainRate    = 500
 
 	// maxLogin bounds the frames of a connection that has not logged in.
 	maxLogin = 16 << 10
@@ -117,6 +125,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Window, defaultWindow)
 	setDefault(&c.Queue, 1<<20+wire.HeaderSize+int(c.MaxFrame))
 	setDefault(&c.Drain, defaultDrain)
+	setDefault(&c.DrainRate, defaultDrainRate)
 	if c.Control == nil {
 		c.Control = alone{}
 	}
@@ -148,8 +157,10 @@ func (c *Config) check() error {
 		return fmt.Errorf("max frame is %d bytes: at least %d are needed", c.MaxFrame, maxLogin)
 	case c.Queue < wire.HeaderSize+int(c.MaxFrame):
 		return fmt.Errorf("queue is %d bytes: a frame of %d must fit", c.Queue, wire.HeaderSize+int(c.MaxFrame))
-	case c.Lease < 0 || c.Heartbeat < 0 || c.LoginTimeout < 0 || c.Drain < 0:
+	case c.Lease < 0 || c.Heartbeat < 0 || c.LoginTimeout < 0 || c.Drain < 0 || c.DrainTime < 0:
 		return errors.New("a duration is negative")
+	case c.DrainRate < 0:
+		return fmt.Errorf("drain rate is %d devices a second: at least 1 is needed", c.DrainRate)
 	}
 	return nil
 }

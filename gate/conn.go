@@ -305,7 +305,14 @@ func (c *conn) late() {
 func (c *conn) shutdown(r schemas.Reason) {
 	c.lock()
 	defer c.unlock()
-	c.close(r, "")
+	if c.state >= stateClosing {
+		return
+	}
+	f := farewellFor(r)
+	if r == schemas.Reason_REASON_GATE_STOPPING {
+		f.address, _ = c.gate.peers.take()
+	}
+	c.bid(f)
 }
 
 // abort ends the connection's bytes; its reader then says that it is gone.

@@ -73,11 +73,22 @@ func TestPeers(t *testing.T) {
 	if p.replaced(2) {
 		t.Error("replaced by nobody")
 	}
+	for n := range 60 { // each counts where it goes, until that gate speaks
+		if to, ok := p.take(); !ok || (to == "three again") != (n < 50 || n%2 == 1) {
+			t.Fatalf("device %d is sent to %q", n, to)
+		}
+	}
+	say(alive(1, 1, 50, "")) // it is being drained
+	expect("three again")
+	say(alive(1, 1, 50, "one"))
 	at += 40_000_000 // gate 1 says nothing, others do
 	say(alive(3, 6, 10, "three again"))
 	expect("three again")
 	say(&schemas.Event{Kind: schemas.Kind_KIND_STOPPED, Gate: 3, Incarnation: 6, Stopped: &schemas.Stopped{}})
 	expect()
+	if to, ok := p.take(); ok {
+		t.Errorf("nobody is there, and a device is sent to %q", to)
+	}
 	say(started(2, "own too"))
 	if !p.replaced(2) {
 		t.Error("a newer start of the own number was missed")

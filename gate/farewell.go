@@ -8,11 +8,12 @@ import (
 
 // farewell is what a device is told when its connection is closed.
 type farewell struct {
-	reason  schemas.Reason
-	detail  string        // for a person; empty: the reason's own sentence
-	stay    bool          // it must not reconnect by itself
-	after   time.Duration // how long it waits before it does, plus as much jitter
-	address string        // of the gate that it goes to first; empty: as it likes
+	reason   schemas.Reason
+	detail   string        // for a person; empty: the reason's own sentence
+	stay     bool          // it must not reconnect by itself
+	after    time.Duration // how long it waits before it does, plus as much jitter
+	address  string        // of the gate that it goes to first; empty: as it likes
+	redirect bool          // it goes there now: the frame is a redirect
 }
 
 const (

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"waybill/internal/wire"
-	"waybill/schemas"
 )
 
 // ErrReplaced is what Run returns when another process has taken the gate's
@@ -47,6 +46,7 @@ type Gate struct {
 	incarnation atomic.Uint64       // 0 before `started` is in the log
 	controlRead atomic.Uint64       // position up to which the control topic is in force here
 	ends        atomic.Int64        // disconnects on their way into the log
+	draining    atomic.Bool         // nobody is let in any more
 	stalled     atomic.Int64        // nanoseconds; see look
 	looked      int64               // on the clock; owned by tick
 
@@ -120,8 +120,8 @@ func (g *Gate) Advertised() string {
 // Connections is how many have logged in.
 func (g *Gate) Connections() int { return g.table.len() }
 
-// Run serves until ctx ends, then drains: farewells, disconnects, `stopped`.
-// It waits for the log as long as that is away. It returns [ErrReplaced] when
+// Run serves until ctx ends, then drains: redirects, farewells, disconnects,
+// `stopped`. It waits for the log as long as that is away. It returns [ErrReplaced] when
 // the number has been taken over, nil after a drain, and runs once.
 func (g *Gate) Run(ctx context.Context) error {
 	defer g.metrics.unregister()
@@ -158,13 +158,21 @@ func (g *Gate) serve(ctx, serving context.Context, work *errgroup.Group) error {
 		listener.Close()
 		return err
 	}
+	// Devices may knock, and the lease goes on, while they are handed over.
+	open, shut := context.WithCancel(serving)
+	defer shut()
 	work.Go(func() error { return g.orStop(carrier.run(serving)) })
-	work.Go(func() error { return g.orStop(carrier.accept(ctx)) })
-	work.Go(func() error { life.alive(ctx); return nil })
+	work.Go(func() error { return g.orStop(carrier.accept(open)) })
+	work.Go(func() error { life.alive(open); return nil })
 	close(g.ready)
 	g.cfg.Logger.Info("gate ready", "number", g.cfg.Number, "incarnation", g.incarnation.Load(), "address", g.Addr())
 	<-ctx.Done()
-	return g.drain(stopCause(ctx, nil), life)
+	cause := stopCause(ctx, nil)
+	if cause == nil {
+		cause = g.handOver(life)
+	}
+	shut()
+	return g.drain(cause, life)
 }
 
 // begin fixes the gate's place in its commands and reads who else there is;
@@ -258,39 +266,3 @@ const stallAfter = time.Second
 
 // retryEvery is how soon after the log is back its gate speaks again.
 const retryEvery = time.Second
-
-// drain closes every connection and waits until their ends are in the log,
-// Config.Drain at most.
-func (g *Gate) drain(cause error, life *life) error {
-	reason := schemas.Reason_REASON_GATE_STOPPING
-	if errors.Is(cause, ErrReplaced) {
-		reason = schemas.Reason_REASON_GATE_REPLACED
-	}
-	g.cfg.Logger.Info("gate stopping", "reason", reason.Word(), "connections", g.table.len(), "err", cause)
-	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.Drain)
-	defer cancel()
-	for {
-		for _, c := range g.wheel.all() {
-			c.shutdown(reason)
-		}
-		if g.idle() || !rest(ctx, drainEvery) {
-			break
-		}
-		g.owing.retry()
-	}
-	if cause != nil {
-		return cause
-	}
-	if err := life.stopped(ctx); err != nil {
-		g.cfg.Logger.Warn("the gate stops without saying so", "err", err)
-	}
-	return nil
-}
-
-// drainEvery is how often a drain looks whether it is over.
-const drainEvery = 20 * time.Millisecond
-
-// idle says that no connection is open and none owes an end.
-func (g *Gate) idle() bool {
-	return g.wheel.len() == 0 && g.ends.Load() == 0 && g.owing.len() == 0
-}

@@ -135,12 +135,16 @@ type running struct {
 	err  chan error
 }
 
-func (w *world) start(number uint32) *running {
+func (w *world) start(number uint32, edit ...func(*Config)) *running {
 	w.t.Helper()
-	g, err := New(Config{
+	cfg := Config{
 		Number: number, Listen: "127.0.0.1:0", Log: w.log, Facts: w.facts, Apps: fakeApps{},
 		ClusterKey: []byte("0123456789abcdef0123456789abcdef"), Lease: 300 * time.Millisecond,
-	})
+	}
+	for _, f := range edit {
+		f(&cfg)
+	}
+	g, err := New(cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -345,6 +349,8 @@ func TestGateChecksItsConfig(t *testing.T) {
 		"small frames":       func(c *Config) { c.MaxFrame = 100 },
 		"queue below frame":  func(c *Config) { c.Queue = 100 },
 		"negative heartbeat": func(c *Config) { c.Heartbeat = -1 },
+		"negative drain":     func(c *Config) { c.DrainTime = -1 },
+		"negative rate":      func(c *Config) { c.DrainRate = -1 },
 	} {
 		c := good
 		spoil(&c)

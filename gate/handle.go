@@ -14,6 +14,8 @@ func (c *conn) handle(h wire.Header, payload []byte) {
 	switch {
 	case login && c.state != stateNew:
 		c.fault(fault{reason: schemas.Reason_REASON_SECOND_LOGIN, detail: "a connection logs in once"})
+	case login && c.gate.draining.Load():
+		c.redirect()
 	case login:
 		c.handleEntry(h, payload)
 	case c.state != stateLive:

@@ -15,6 +15,7 @@ import (
 type life struct {
 	gate     *Gate
 	appender *eventlog.Appender
+	now      chan struct{} // from speak to alive; one place, never closed
 }
 
 // newLife opens an appender of its own: signs of life must not wait behind facts.
@@ -23,7 +24,7 @@ func newLife(g *Gate) (*life, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the gate's appender: %w", err)
 	}
-	return &life{g, a}, nil
+	return &life{g, a, make(chan struct{}, 1)}, nil
 }
 
 // record is one event about the gate. Its key is the gate's number, so that the
@@ -66,13 +67,14 @@ func (l *life) alive(ctx context.Context) {
 	for {
 		select {
 		case <-t.C:
+		case <-l.now:
 		case <-ctx.Done():
 			return
 		}
 		_, err := l.appender.AppendWait(ctx, l.record(&schemas.Event{
 			Kind: schemas.Kind_KIND_ALIVE,
 			Alive: &schemas.Alive{
-				Address: l.gate.Advertised(), Lease: l.gate.cfg.Lease.Milliseconds(), Connections: uint64(l.gate.table.len()),
+				Address: l.address(), Lease: l.gate.cfg.Lease.Milliseconds(), Connections: uint64(l.gate.table.len()),
 				Control: l.gate.controlRead.Load(),
 			},
 		}))
@@ -80,6 +82,22 @@ func (l *life) alive(ctx context.Context) {
 			away = failed
 			l.gate.cfg.Logger.Warn("the gate's lease: renewing changed", "renewed", !away, "err", err)
 		}
+	}
+}
+
+// address is none once the gate is being drained: nobody is to be sent there.
+func (l *life) address() string {
+	if l.gate.draining.Load() {
+		return ""
+	}
+	return l.gate.Advertised()
+}
+
+// speak asks for a sign of life now.
+func (l *life) speak() {
+	select {
+	case l.now <- struct{}{}:
+	default: // it has been asked for and not been given
 	}
 }
 

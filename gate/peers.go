@@ -118,7 +118,7 @@ func (p *peers) apply(position uint64, at int64, e *schemas.Event) {
 func (p *peers) living() []string {
 	var alive []peer
 	for n, g := range p.gates {
-		if n != p.own && g.address != "" && p.newest-g.seen <= staleLeases*g.lease {
+		if p.lives(n, g) {
 			alive = append(alive, g)
 		}
 	}
@@ -130,6 +130,34 @@ func (p *peers) living() []string {
 		list = append(list, g.address)
 	}
 	return list
+}
+
+// lives says that devices may go to that gate: one that is being drained says no
+// address.
+func (p *peers) lives(number uint32, g peer) bool {
+	return number != p.own && g.address != "" && p.newest-g.seen <= staleLeases*g.lease
+}
+
+// take is the address of the least loaded other gate, false if there is none. The
+// device that is sent there counts until that gate speaks for itself.
+func (p *peers) take() (address string, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var least uint32
+	for n, g := range p.gates {
+		if !p.lives(n, g) {
+			continue
+		}
+		if best := p.gates[least].connections; least == 0 || g.connections < best || g.connections == best && n < least {
+			least = n
+		}
+	}
+	g := p.gates[least]
+	if least != 0 {
+		g.connections++
+		p.gates[least] = g
+	}
+	return g.address, least != 0
 }
 
 // followGates reads waybill.gates from its start: it is compacted, so short.

@@ -50,8 +50,12 @@ func (c *conn) writePushed(command uint16, body message) {
 // writeError tells of something that was no request.
 func (c *conn) writeError(e *schemas.Error) { c.writePushed(wire.CmdError, e) }
 
-// writeClose is the last frame: why, and what to do next.
+// writeClose is the last frame: why, and what to do next; or only where to go.
 func (c *conn) writeClose(f farewell) {
+	if f.redirect {
+		c.writePushed(wire.CmdRedirect, &schemas.Redirect{Address: f.address})
+		return
+	}
 	c.writePushed(wire.CmdClose, &schemas.Close{
 		Reason: f.reason, Message: cmp.Or(f.detail, f.reason.Explain()),
 		Reconnect: !f.stay, After: f.after.Milliseconds(), Address: f.address,

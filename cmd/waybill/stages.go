@@ -20,13 +20,15 @@ type gateCmd struct {
 	ClusterKey hexKey        `help:"Seals resume tickets: 64 hex digits, the same on all gates." env:"WAYBILL_CLUSTER_KEY" required:""`
 	Lease      time.Duration `help:"How long the gate may be silent before nothing is dispatched to it." env:"WAYBILL_LEASE" default:"10s"`
 	Heartbeat  time.Duration `help:"How often an idle device shows itself." env:"WAYBILL_HEARTBEAT" default:"60s"`
+	DrainTime  time.Duration `help:"How long SIGTERM hands devices over to other gates before it closes the rest; 0 to close all at once." env:"WAYBILL_DRAIN_TIME" default:"60s"`
+	DrainRate  int           `help:"How many devices a second it hands over." env:"WAYBILL_DRAIN_RATE" default:"500"`
 	TakeOver   bool          `help:"Take the number over from a gate that runs on this host."`
 }
 
 // Validate says what is wrong and what is allowed.
 func (c *gateCmd) Validate() error {
 	return together(c.engines.check(), c.process.check(), checkPrivate(c.Metrics), checkAddress("--listen", c.Listen),
-		checkAdvertise(c.Advertise), checkAbove("--lease", c.Lease), checkAbove("--heartbeat", c.Heartbeat))
+		checkAdvertise(c.Advertise), checkAbove("--lease", c.Lease), checkAbove("--heartbeat", c.Heartbeat), c.checkDrain())
 }
 
 // namesNoHost says that the address is every address of this host.
@@ -40,6 +42,16 @@ func checkAdvertise(address string) error {
 		return nil
 	}
 	return checkAddress("--advertise", address)
+}
+
+func (c *gateCmd) checkDrain() error {
+	switch {
+	case c.DrainTime < 0:
+		return fmt.Errorf("--drain-time is %v; allowed: 0 or more", c.DrainTime)
+	case c.DrainRate < 1:
+		return fmt.Errorf("--drain-rate is %d; allowed: 1 or more devices a second", c.DrainRate)
+	}
+	return nil
 }
 
 // Run runs the gate until it is told to stop.
@@ -57,7 +69,7 @@ func (c *gateCmd) Run(ctx context.Context, log *slog.Logger) error {
 	return runStages(ctx, log, c.engines, c.process, private{"gate", c.Metrics}, func(b app.Base) (*app.Stage, error) {
 		return app.NewGate(b, app.GateConfig{
 			Number: c.Number, Listen: c.Listen, Advertise: c.Advertise, ClusterKey: c.ClusterKey,
-			Lease: c.Lease, Heartbeat: c.Heartbeat,
+			Lease: c.Lease, Heartbeat: c.Heartbeat, DrainTime: c.DrainTime, DrainRate: c.DrainRate,
 		})
 	})
 }

@@ -41,7 +41,10 @@ type DevConfig struct {
 	// of Faults. A stage whose log fails and that is stopped then says nothing
 	// more, as after kill -9.
 	StageFaults map[string]*eventlog.Faults
-	// Drain bounds how long a gate that stops waits for the log (default 5 s).
+	// DrainTime is how long a gate that stops hands its devices over to the other
+	// ones; 0 = it closes them at once.
+	DrainTime time.Duration
+	// Drain bounds how long it waits for the log then (default 5 s).
 	Drain    time.Duration
 	Host     string
 	Logger   *slog.Logger
@@ -232,7 +235,8 @@ func (d *Dev) build(name string) (*Stage, error) {
 	for n, listen := range d.cfg.Gates {
 		if name == DevGate(n+1) {
 			return NewGate(b, GateConfig{
-				Number: uint32(n + 1), Listen: listen, ClusterKey: d.key, Lease: d.cfg.Lease, Heartbeat: d.cfg.Heartbeat, Drain: d.cfg.Drain,
+				Number: uint32(n + 1), Listen: listen, ClusterKey: d.key, Lease: d.cfg.Lease, Heartbeat: d.cfg.Heartbeat,
+				DrainTime: d.cfg.DrainTime, Drain: d.cfg.Drain,
 			})
 		}
 	}

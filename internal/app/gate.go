@@ -20,7 +20,9 @@ type GateConfig struct {
 	ClusterKey []byte // 32 bytes: seals resume tickets, the same on all gates
 	Lease      time.Duration
 	Heartbeat  time.Duration
-	Drain      time.Duration // how long it waits for the log when it stops
+	DrainTime  time.Duration // how long it hands devices over when it stops; 0 = closes them at once
+	DrainRate  int           // devices a second
+	Drain      time.Duration // how long it waits for the log then
 }
 
 // NewGate is a gate with its own library of ingest, through which it reports.
@@ -39,7 +41,7 @@ func NewGate(b Base, cfg GateConfig) (*Stage, error) {
 	view := control.Open(log)
 	g, err := gate.New(gate.Config{
 		Number: cfg.Number, Listen: cfg.Listen, Advertise: cfg.Advertise, ClusterKey: cfg.ClusterKey,
-		Lease: cfg.Lease, Heartbeat: cfg.Heartbeat, Drain: cfg.Drain,
+		Lease: cfg.Lease, Heartbeat: cfg.Heartbeat, DrainTime: cfg.DrainTime, DrainRate: cfg.DrainRate, Drain: cfg.Drain,
 		Log: log, Facts: facts, Apps: view, Control: view, Logger: b.Logger, Meter: b.Meter,
 	})
 	if err != nil {
