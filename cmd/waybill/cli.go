@@ -33,6 +33,7 @@ type cli struct {
 	Revoke  revokeCmd  `cmd:"" help:"End a user's sessions: their devices must log in with a token." group:"Tools"`
 	Rebuild rebuildCmd `cmd:"" help:"Rebuild Postgres' tables from the log beside the live ones, compare, and swap them." group:"Tools"`
 	Push    pushCmd    `cmd:"" help:"Push a message to a user." group:"Tools"`
+	Redrive redriveCmd `cmd:"" help:"Push dead letters again." group:"Tools"`
 	Trace   traceCmd   `cmd:"" help:"Show the way of a message by its trace id or push id." group:"Tools"`
 	Funnel  funnelCmd  `cmd:"" help:"Show how many pushes reached each step, and how the rest ended." group:"Tools"`
 	Load    loadCmd    `cmd:"" help:"Measure a running Waybill from outside, as its devices and its app-server." group:"Tools"`
