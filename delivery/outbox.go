@@ -24,12 +24,13 @@ type outbox struct {
 	log       *slog.Logger
 	commands  appender
 	decisions *queue
+	topic     string // of the partition, where decisions go
 	gates     map[uint32]*gateQueue
 	chunk     []byte // what is encoded next goes here
 }
 
 func newOutbox(log *slog.Logger, decisions, commands appender) *outbox {
-	return &outbox{log: log, commands: commands, decisions: newQueue(log, decisions), gates: make(map[uint32]*gateQueue)}
+	return &outbox{log: log, commands: commands, decisions: newQueue(log, decisions), topic: eventlog.EventsTopic, gates: make(map[uint32]*gateQueue)}
 }
 
 // queue keeps the order of what goes through it.
@@ -130,14 +131,14 @@ func (o *outbox) decide(e *schemas.Event) {
 	copy(key[copy(key, e.App)+1:], e.User)
 	key[len(e.App)] = '/'
 	o.decisions.add(eventlog.Record{
-		Topic: eventlog.EventsTopic, Partition: eventlog.ByKey, Key: key,
+		Topic: o.topic, Partition: eventlog.ByKey, Key: key,
 		Value: o.encode(e.SizeVT(), e.MarshalToSizedBufferVT), Urgent: e.Kind != schemas.Kind_KIND_OUTCOME,
 	})
 }
 
 func (o *outbox) claim(partition int32, e *schemas.Event) {
 	o.decisions.add(eventlog.Record{
-		Topic: eventlog.EventsTopic, Partition: partition, Value: o.encode(e.SizeVT(), e.MarshalToSizedBufferVT), Urgent: true,
+		Topic: o.topic, Partition: partition, Value: o.encode(e.SizeVT(), e.MarshalToSizedBufferVT), Urgent: true,
 	})
 }
 
@@ -145,7 +146,7 @@ func (o *outbox) claim(partition int32, e *schemas.Event) {
 // the decisions means nothing.
 func (o *outbox) tick(key string, e *schemas.Event, done func(eventlog.Appended, error)) error {
 	return o.decisions.to.Append(eventlog.Record{
-		Topic: eventlog.EventsTopic, Partition: eventlog.ByKey, Key: []byte(key),
+		Topic: o.topic, Partition: eventlog.ByKey, Key: []byte(key),
 		Value: o.encode(e.SizeVT(), e.MarshalToSizedBufferVT), Urgent: true,
 	}, done)
 }

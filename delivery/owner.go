@@ -40,6 +40,8 @@ type owner struct {
 	reclaim <-chan time.Time // runs while overtaken, or until a loss is made good
 	repair  bool             // the latter
 	active  bool             // as last logged
+
+	behind sweeping // the seal, in the batch that had it
 }
 
 // barrier: once everything below end has been read, the core may be told that
@@ -67,7 +69,7 @@ func (w *Worker) newOwner(p *eventlog.Partition, snap *snapshot.Snapshot, log *s
 	return &owner{
 		w: w, p: p, log: log, self: self, next: snap.Next,
 		core:  NewCore(w.cfg.Settings, self, snap.State, asOf),
-		out:   newOutbox(log, w.decisions, w.commands),
+		out:   newOutbox(log, w.decisions, w.commands).in(p.Topic()),
 		gates: w.gates.subscribe(),
 		ends:  make(chan barrier, 1),
 		proof: proof{ends: make(chan tickEnd, 1)},
@@ -97,7 +99,9 @@ func (o *owner) run(ctx context.Context) error {
 			if !ok {
 				return nil
 			}
-			o.read(b)
+			if o.read(b); o.core.State().Sealed {
+				return nil
+			}
 		case <-o.gates.signal:
 			o.readGates()
 		case <-o.apps:
@@ -116,6 +120,7 @@ func (o *owner) run(ctx context.Context) error {
 			return nil
 		}
 		o.woken()
+		o.leave()
 		o.reach()
 		o.prove()
 		o.flush()
@@ -156,6 +161,10 @@ func (o *owner) read(b eventlog.Batch) {
 		e := &b.Entries[i]
 		if e.Event != nil {
 			o.core.Apply(e.Position, e.Time, e.Event)
+		}
+		if o.core.State().Sealed {
+			o.behind = sweeping{b.Entries[i+1:], b.Next}
+			return
 		}
 		if i%flushEvery == flushEvery-1 {
 			o.flush()

@@ -34,6 +34,9 @@ type Config struct {
 	// Revocations are those in force now, and a channel that is closed when they
 	// may be others. Nobody changes the list. nil: there are none.
 	Revocations func() (now []control.Revocation, changed <-chan struct{})
+	// Epochs says when a partition's users are about to go on in the next epoch, and
+	// when that is worth looking for. nil: nobody says it.
+	Epochs *eventlog.Epochs
 	// Session is the group's session timeout (default 10 s): for so long a killed
 	// worker's partitions wait for another one.
 	Session time.Duration
@@ -98,7 +101,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			return nil
 		}
 		return w.cfg.Log.Join(ctx, eventlog.GroupConfig{
-			Group: Group, Topics: []string{eventlog.EventsTopic},
+			Group: Group, Topics: []string{eventlog.EventsTopic}, TopicPrefixes: []string{eventlog.EventsPrefix},
 			Session: w.cfg.Session, Serve: w.serve, Standing: &w.standing,
 			Fetch: eventlog.Fetch{Reuse: true},
 		})
@@ -146,9 +149,12 @@ func (w *Worker) tick(ctx context.Context) error {
 // serve owns one partition for as long as it is assigned.
 func (w *Worker) serve(ctx context.Context, p *eventlog.Partition) error {
 	log := w.log.With("topic", p.Topic(), "partition", p.Number())
-	snap, err := w.cfg.Load(ctx, p.Topic(), p.Number())
+	snap, err := w.load(ctx, p)
 	if err != nil {
 		return fmt.Errorf("load snapshot of partition %d, claiming nothing: %w", p.Number(), err)
+	}
+	if snap.State.Sealed {
+		return w.sweepAnew(ctx, p, snap)
 	}
 	if err := p.Start(snap.Next, snap.Serials); err != nil {
 		return fmt.Errorf("start partition %d: %w", p.Number(), err)
@@ -162,7 +168,10 @@ func (w *Worker) serve(ctx context.Context, p *eventlog.Partition) error {
 	o := w.newOwner(p, snap, log)
 	defer o.stop()
 	log.Info("partition assigned", "users", len(snap.State.Users), "from", snap.Next)
-	return o.run(ctx)
+	if err := o.run(ctx); err != nil || !o.core.State().Sealed {
+		return err
+	}
+	return w.sweep(ctx, p, o.behind)
 }
 
 var errHole = errors.New("the snapshot is older than what the log retains: claiming nothing until the projector has caught up")

@@ -74,9 +74,9 @@ func NewDelivery(b Base, cfg DeliveryConfig) (*Stage, error) {
 		log.Close()
 		return nil, fmt.Errorf("open postgres: %w", err)
 	}
-	view := control.Open(log)
+	view, epochs := control.Open(log), log.NewEpochs()
 	w, err := delivery.New(delivery.Config{
-		Log: log, Node: node, Settings: cfg.Settings, Session: cfg.Session, Logger: b.Logger, Meter: b.Meter,
+		Log: log, Node: node, Epochs: epochs, Settings: cfg.Settings, Session: cfg.Session, Logger: b.Logger, Meter: b.Meter,
 		Policies:    func() (delivery.Policies, <-chan struct{}) { return policies(view) },
 		Revocations: view.Revocations,
 		Load: func(ctx context.Context, topic string, partition int32) (*snapshot.Snapshot, error) {
@@ -100,7 +100,7 @@ func NewDelivery(b Base, cfg DeliveryConfig) (*Stage, error) {
 			topics:   []string{eventlog.EventsTopic, eventlog.GatesTopic, eventlog.DispatchTopic, eventlog.ControlTopic},
 			postgres: migrated,
 		},
-		parts: []func(context.Context) error{view.Run, after(view.Ready(), w.Run), after(view.Ready(), feed.Run)},
+		parts: []func(context.Context) error{view.Run, epochs.Run, after(view.Ready(), w.Run), after(view.Ready(), feed.Run)},
 		close: []func(){log.Close, pool.Close}, check: func() error { return cmp.Or(w.Standing(), feed.Standing()) },
 	}, nil
 }

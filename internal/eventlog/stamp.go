@@ -9,6 +9,10 @@ const (
 	tagSerial = 15 << 3   // varint
 )
 
+// AppendStamp is for a record that is appended with NoStamp: with an origin and
+// serial of the caller's, who answers for their order.
+func AppendStamp(b []byte, origin, serial uint64) []byte { return appendStamp(b, origin, serial) }
+
 func appendStamp(b []byte, origin, serial uint64) []byte {
 	b = append(b, tagOrigin)
 	b = binary.LittleEndian.AppendUint64(b, origin)

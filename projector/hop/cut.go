@@ -1,6 +1,8 @@
 package hop
 
 import (
+	"math"
+
 	"waybill/internal/eventlog"
 	"waybill/schemas"
 )
@@ -53,11 +55,20 @@ func (s *state) before(entries []eventlog.Entry, offset int64) []eventlog.Entry 
 
 func (s *state) clone() state { return state{term: s.term, serials: s.serials.Clone()} }
 
+// sealed in the place of a term: the partition's seal has been read. Nothing
+// counts behind it, whoever goes on from there.
+const sealed = schemas.Position(math.MaxUint64)
+
 // owns is false for a decision of a worker whose term is over, and follows the
 // terms. A term that it has not read a claim of is newer: a claim stands before
 // its decisions, so this one is older than where the reading began.
 func (s *state) owns(e *schemas.Event, at schemas.Position) bool {
 	switch {
+	case s.term == sealed:
+		return false
+	case e.Kind == schemas.Kind_KIND_SEALED:
+		s.term = sealed
+		return false
 	case e.Kind == schemas.Kind_KIND_CLAIMED:
 		s.term = at
 	case e.Kind.Decided():

@@ -62,6 +62,7 @@ type Projector struct {
 	group   string
 
 	standing eventlog.Standing
+	carrier  carrier
 
 	db    *pgxpool.Pool // from Run on
 	hooks hooks
@@ -130,7 +131,8 @@ func (p *Projector) Run(ctx context.Context) error {
 	}
 	defer p.db.Close()
 	err = p.cfg.Log.Join(ctx, eventlog.GroupConfig{
-		Group: p.group, Topics: []string{eventlog.EventsTopic}, Serve: p.serve, Fetch: fetch(), Standing: &p.standing,
+		Group: p.group, Topics: []string{eventlog.EventsTopic}, TopicPrefixes: []string{eventlog.EventsPrefix},
+		Serve: p.serve, Fetch: fetch(), Standing: &p.standing,
 	})
 	if err != nil {
 		return fmt.Errorf("run session projector: %w", err)

@@ -35,7 +35,10 @@ func (p *Projector) serve(ctx context.Context, part *eventlog.Partition) error {
 		return endedOr(ctx, err)
 	}
 	part.Working(true)
-	return endedOr(ctx, w.run(ctx))
+	if err := w.run(ctx); err != nil || !w.snap.State.Sealed {
+		return endedOr(ctx, err)
+	}
+	return w.rest(ctx)
 }
 
 // endedOr is nil where the work broke off because ctx has ended.
@@ -49,11 +52,7 @@ func endedOr(ctx context.Context, err error) error {
 // begin loads the snapshot and reads on from there.
 func (w *worker) begin(ctx context.Context) error {
 	began := time.Now()
-	err := w.p.insist(ctx, w.part, "load the snapshot", func(ctx context.Context) (err error) {
-		w.snap, err = snapshot.Load(ctx, w.p.db, w.part.Topic(), w.part.Number())
-		return err
-	})
-	if err != nil {
+	if err := w.load(ctx); err != nil || w.snap.State.Sealed {
 		return err
 	}
 	if err := w.readOn(); err != nil {
@@ -62,6 +61,22 @@ func (w *worker) begin(ctx context.Context) error {
 	w.p.cfg.Logger.Info("projecting a partition", "topic", w.part.Topic(), "partition", w.part.Number(),
 		"offset", w.snap.Next, "users", len(w.snap.State.Users), "seconds", time.Since(began).Seconds())
 	return nil
+}
+
+// load reads the rows. Those of a next epoch are carried over first.
+func (w *worker) load(ctx context.Context) error {
+	for {
+		err := w.p.insist(ctx, w.part, "load the snapshot", func(ctx context.Context) (err error) {
+			w.snap, err = snapshot.Load(ctx, w.p.db, w.part.Topic(), w.part.Number())
+			return err
+		})
+		if err != nil || w.snap.Found || eventlog.Epoch(w.part.Topic()) == 0 {
+			return err
+		}
+		if err := w.carryOver(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // readOn starts the partition where the rows end. A log that ends before them is
@@ -89,9 +104,10 @@ func (w *worker) readOn() error {
 // errRewound makes the partition be loaded anew.
 var errRewound = errors.New("the log was cut off behind what has been folded")
 
-// run folds and flushes until ctx ends, then flushes once more.
+// run folds and flushes until the partition is sealed, or until ctx ends; then it
+// flushes once more.
 func (w *worker) run(ctx context.Context) error {
-	for {
+	for !w.snap.State.Sealed {
 		var err error
 		select {
 		case b := <-w.part.Batches():
@@ -110,12 +126,16 @@ func (w *worker) run(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // fold applies a batch. The first one after a flush sets the timer of the next.
 func (w *worker) fold(b eventlog.Batch) {
 	if w.events == 0 {
 		w.due.Reset(w.pace())
+	}
+	if w.foldSeal(b) {
+		return
 	}
 	for i := range b.Entries {
 		e := &b.Entries[i]
@@ -138,7 +158,9 @@ func (w *worker) pace() time.Duration {
 }
 
 // full: the flush must not wait for its time.
-func (w *worker) full() bool { return w.events >= w.p.cfg.Events || w.bytes >= cutBytes }
+func (w *worker) full() bool {
+	return w.events >= w.p.cfg.Events || w.bytes >= cutBytes || w.snap.State.Sealed
+}
 
 // flush stores what has changed. It reads nothing meanwhile.
 func (w *worker) flush(ctx context.Context) error {
