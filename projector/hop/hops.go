@@ -201,6 +201,7 @@ func (r *rows) ended(e *schemas.Event, at place, hops way) {
 		copy(hops[:wayAcked], w.hops[:wayAcked])
 	}
 	p.position, p.push, p.attempt = position, h.push, b.GetAttempt()
+	r.home(p, e)
 	p.class, p.reason, p.ended, p.first = h.class, h.reason, h.at, b.GetFirst()
 	p.name, p.label, p.platform = b.GetName(), b.GetLabel(), b.GetPlatform()
 	p.family, p.command = uint16(b.GetFamily()), uint16(b.GetCommand())

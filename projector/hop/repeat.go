@@ -181,6 +181,10 @@ func (rs *repeats) read(ctx context.Context, s stretch, was state) (*cut, error)
 	c := new(cut)
 	err := rs.log.Follow(ctx, eventlog.FollowConfig{Topic: s.topic, Partitions: []int32{s.partition}, Serve: func(ctx context.Context, p *eventlog.Partition) error {
 		c.begin(s.topic, s.partition, s.first, was)
+		var err error
+		if c.rows.formers, err = p.Formers(ctx); err != nil {
+			return err
+		}
 		if err := p.Start(s.first, was.serials); err != nil {
 			return err
 		}

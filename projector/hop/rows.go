@@ -1,6 +1,9 @@
 package hop
 
-import "waybill/schemas"
+import (
+	"waybill/internal/eventlog"
+	"waybill/schemas"
+)
 
 // place is where a record stands in the log.
 type place struct {
@@ -79,12 +82,26 @@ type rows struct {
 	connections []connectionRow
 	pushes      []pushRow
 
+	// formers say which partition a key had, by the epochs before the cut's.
+	formers []func(key []byte) int32
+
 	begun map[uint64]begun  // those pushes that have not ended, by position
 	free  []int             // places in hops that hold none
 	gates map[uint32]string // their names
 }
 
 func (r *rows) len() int { return len(r.hops) - len(r.free) + len(r.connections) + len(r.pushes) }
+
+// home: topic and partition name a push, together with its position, so they are
+// those where it began: perhaps in an epoch that is over.
+func (r *rows) home(p *pushRow, e *schemas.Event) {
+	began := schemas.Position(p.position).Epoch()
+	if began >= p.place.position.Epoch() || int(began) >= len(r.formers) || r.formers[began] == nil {
+		return
+	}
+	p.place.topic = eventlog.EventsOf(began)
+	p.place.partition = r.formers[began](schemas.Key(e.App, e.User))
+}
 
 // reset empties the rows and keeps their memory for the next cut.
 func (r *rows) reset() {

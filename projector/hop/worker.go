@@ -12,9 +12,11 @@ import (
 type worker struct {
 	p      *eventlog.Partition
 	rounds *rounds
-	state  state // as of next
-	next   int64
-	last   *round // the one that has the cut before; nil = none
+	// formers are those of rows.
+	formers []func(key []byte) int32
+	state   state // as of next
+	next    int64
+	last    *round // the one that has the cut before; nil = none
 }
 
 // run serves the partition until ctx ends or something fails for good, which
@@ -31,6 +33,9 @@ func (w *worker) run(ctx context.Context, repeats *repeats) error {
 		if first, m.state, err = repeats.repeat(ctx, w.p, first, m); err != nil {
 			return err
 		}
+	}
+	if w.formers, err = w.p.Formers(ctx); err != nil {
+		return err
 	}
 	if err := w.p.Start(first, m.state.serials); err != nil {
 		return err
@@ -51,6 +56,7 @@ func (w *worker) run(ctx context.Context, repeats *repeats) error {
 func (w *worker) project(ctx context.Context) error {
 	c := w.rounds.newCut()
 	c.begin(w.p.Topic(), w.p.Number(), w.next, w.state)
+	c.rows.formers = w.formers
 	in, err := w.gather(ctx, c)
 	if err != nil {
 		w.rounds.free(c)
