@@ -35,6 +35,9 @@ func (g *Gates) Apply(pos schemas.Position, at int64, e *schemas.Event) []uint32
 	if g.now > 0 && at-g.now > g.lease/2 {
 		g.grace = at + g.lease
 	}
+	if g.now-at > g.lease/2 {
+		g.setBack(g.now - at)
+	}
 	g.now = max(g.now, at)
 	switch e.Kind {
 	case schemas.Kind_KIND_STARTED:
@@ -46,6 +49,17 @@ func (g *Gates) Apply(pos schemas.Position, at int64, e *schemas.Event) []uint32
 		g.sign(e.Gate, e.Incarnation, at, 0)
 	}
 	return g.changed()
+}
+
+// setBack: the topic's clock jumped back, since another broker leads. How long each
+// gate has been quiet counts on from there; what was read before would else look
+// newer than each sign to come, and every gate silent.
+func (g *Gates) setBack(by int64) {
+	g.now -= by
+	g.grace = g.now + g.lease
+	for _, l := range g.gates {
+		l.alive -= by
+	}
 }
 
 func (g *Gates) started(number uint32, incarnation uint64, at, leaseMillis int64) {

@@ -42,6 +42,9 @@ func (w *world) rest(p phase) {
 		w.signs(p)
 		for _, k := range w.workers {
 			k.readPolicies()
+			if w.trouble.has(evictions) {
+				k.evict()
+			}
 			k.look()
 			k.look() // the first may have ended an older question
 		}
@@ -140,6 +143,7 @@ func (w *world) round() bool {
 		note(k.readGates())
 		note(k.step())
 		note(k.overtaken())
+		note(k.reload())
 		note(w.flush(&k.out))
 		note(k.dispatch())
 		note(k.more())
@@ -150,5 +154,6 @@ func (w *world) round() bool {
 	}
 	for w.projector.step(w) {
 	}
+	note(w.projector.flush())
 	return moved
 }

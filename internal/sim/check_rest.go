@@ -142,10 +142,9 @@ func (c *check) agree() {
 	}
 }
 
-// snapshot: what was stored just now is what was folded. Where a snapshot forgets
-// something on purpose, only what comes of it counts.
+// snapshot: what was stored just now is what was folded.
 func (c *check) snapshot() {
-	if c.w.off.has(inSnapshot) {
+	if c.w.off.has(remembers) {
 		return
 	}
 	p := c.w.projector
@@ -155,7 +154,7 @@ func (c *check) snapshot() {
 }
 
 func (c *check) same(name string, s *mailbox.State) {
-	if c.w.off.has(inSnapshot) {
+	if c.w.off.has(remembers) {
 		return
 	}
 	if err := mailbox.Same(c.state, s); err != nil {

@@ -69,6 +69,10 @@ func (c *check) watched(k *worker) {
 	if k.dead || k.core == nil || k.next < len(c.w.log) || len(k.out.queue) > 0 || !k.core.Active() {
 		return
 	}
+	if k.state.Absent() > 0 {
+		c.absentFrom(k)
+		return
+	}
 	if pos := k.core.Stranded(); pos != 0 {
 		c.w.fail("worker %d will never end %v", k.id, pos)
 	}

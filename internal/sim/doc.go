@@ -8,7 +8,7 @@
 // What stands around them is a model: one partition with a broker's clock, the
 // gates topic, two partitions of dispatch, a network, two gates that are
 // killed, stopped and replaced, a projector that is killed and whose snapshots
-// lag, the app's policies, which each worker hears of in its own time, and one
+// lag, rows that cannot be read, the app's policies and revocations, which each gate and worker hears of in its own time, and one
 // user with two devices that lose, restore and mistrust their storage, hang and
 // are killed. A schedule is a few hundred random steps of all of them; then the
 // faults stop, and what must be true when nothing moves any more is checked.
@@ -28,7 +28,7 @@
 // sim_test.go; `make simulate` runs a million.
 //
 // What it does not test: I/O, the gates' and the SDK's own code around the two
-// pure types, more than one user, epochs, eviction.
+// pure types, more than one user, epochs.
 //
 // Nothing here is used by production code.
 package sim

@@ -37,10 +37,13 @@ const (
 	DispatchedStays  // a cancel ends nothing that was dispatched
 	ClaimsAgain      // a worker that is overtaken though still assigned claims again
 	PoisonAlone      // a poison push ends alone
+	DeadlineLeft     // who leaves memory leaves the next deadline behind
+	KeptWhileAbsent  // what comes about who is not in memory is kept
 )
 
-// inSnapshot are the clauses about what a snapshot holds.
-const inSnapshot = TombstoneInSnapshot | ClosingInSnapshot | TriesInSnapshot | EndedInSnapshot | RoutedInSnapshot
+// remembers are the clauses about what a snapshot holds, or a worker that has let
+// a user go. Of them only what comes of it counts, not that two folds differ.
+const remembers = CommitAfterWork | KeptWhileAbsent | TombstoneInSnapshot | ClosingInSnapshot | TriesInSnapshot | EndedInSnapshot | RoutedInSnapshot
 
 // Clause is one clause with its name, and the trouble that a search for a
 // schedule in which it matters should meet.
@@ -82,6 +85,8 @@ func Clauses() []Clause {
 		{"cursor-stored", CursorStored, killedApps | restoredStorage},
 		{"dispatched-stays", DispatchedStays, cancels},
 		{"claims-again", ClaimsAgain, newWorkers | longTTL},
+		{"deadline-left", DeadlineLeft, evictions | lonely},
+		{"kept-while-absent", KeptWhileAbsent, evictions | lonely},
 		{"poison-alone", PoisonAlone, poisonous},
 	}
 }
@@ -102,5 +107,7 @@ func (f Faults) core() delivery.Faults {
 		SaysTwice:         f.has(OutcomeOnce),
 		CancelsDispatched: f.has(DispatchedStays),
 		PoisonSpreads:     f.has(PoisonAlone),
+		LosesDeadlines:    f.has(DeadlineLeft),
+		LosesKept:         f.has(KeptWhileAbsent),
 	}
 }

@@ -127,6 +127,14 @@ func (r *rows) storePush(p *mailbox.Push, first bool) {
 func (p *projector) load(off Faults) reader {
 	s := mailbox.New()
 	s.Term = p.term
+	u := p.user()
+	forget(u, off)
+	s.Restore(u, p.stored.recent)
+	return reader{state: s, serials: p.serials.Clone(), next: p.asOf}
+}
+
+// user as the rows have it.
+func (p *projector) user() *mailbox.User {
 	r := &p.stored
 	u := &mailbox.User{
 		Key: userKey, App: app, Name: user,
@@ -136,9 +144,7 @@ func (p *projector) load(off Faults) reader {
 	for _, x := range r.pushes {
 		u.Pushes = append(u.Pushes, clonePush(x))
 	}
-	forget(u, off)
-	s.Restore(u, r.recent)
-	return reader{state: s, serials: p.serials.Clone(), next: p.asOf}
+	return u
 }
 
 func forget(u *mailbox.User, off Faults) {

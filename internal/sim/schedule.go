@@ -29,6 +29,8 @@ func (w *world) step() {
 // people use their devices, and networks come and go.
 func (w *world) people(d *device) {
 	switch x := w.rnd.IntN(10); {
+	case x < 6 && w.trouble.has(lonely) && w.rnd.IntN(6) > 0:
+		d.drop()
 	case x < 6:
 		d.dial()
 	case x < 8:
@@ -75,6 +77,9 @@ func (w *world) edge() {
 // delivery: the workers get on with theirs.
 func (w *world) delivery() {
 	k := w.someWorker()
+	if k.reload(); w.trouble.has(evictions) && w.rnd.IntN(3) == 0 {
+		w.quietTime(k)
+	}
 	switch x := w.rnd.IntN(40); {
 	case x < 18:
 		k.step()
@@ -92,6 +97,16 @@ func (w *world) delivery() {
 	default:
 		k.overtaken()
 	}
+}
+
+// quietTime: the projection has caught up, perhaps, and who is away may leave.
+func (w *world) quietTime(k *worker) {
+	if w.rnd.IntN(3) == 0 {
+		for w.projector.step(w) {
+		}
+		w.projector.flush()
+	}
+	k.evict()
 }
 
 func (w *world) projection() {

@@ -91,7 +91,7 @@ func Sweep(n int, s Schedule) (found bool, r Result, played Stats) {
 
 // Stats counts what happened in schedules.
 type Stats struct {
-	Schedules, Records, Commands, Swallowed, Holes, Handled, Unreached int
+	Schedules, Records, Commands, Swallowed, Holes, Handled, Unreached, Evicted, Returned int
 	// Reasons counts outcomes, closes and ended routes by schemas.Reason.
 	Reasons [256]int
 }
@@ -105,6 +105,8 @@ func (s *Stats) Add(o *Stats) {
 	s.Holes += o.Holes
 	s.Handled += o.Handled
 	s.Unreached += o.Unreached
+	s.Evicted += o.Evicted
+	s.Returned += o.Returned
 	for i, n := range o.Reasons {
 		s.Reasons[i] += n
 	}

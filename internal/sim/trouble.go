@@ -34,12 +34,15 @@ const (
 	policies // change
 	revocations
 	identifications
+	evictions
+	awayRows // no worker reads rows
 	cancels
 	crashes
 	smallFrames
 	crookedClock // brokers do not agree on the time
 	idle         // time passes
 	longIdle     // much of it
+	clocksBack   // all clocks are set back
 
 	// What a schedule is like.
 	longTTL   // no ttl is over while it lasts
@@ -47,13 +50,14 @@ const (
 	zombies   // and who is hung stays hung
 	poisonous // the application always crashes on one push
 	onlyOne   // a user may have one device
+	lonely    // devices are away for most of the time
 
 	noTrouble // beyond them
 )
 
 func newTrouble(rnd *rand.Rand) trouble {
 	a, b, c := rnd.Uint64(), rnd.Uint64(), rnd.Uint64()
-	return trouble(a&b) | trouble(c)&(newWorkers|idle)
+	return trouble(a&b) | trouble(c)&(newWorkers|idle|evictions)
 }
 
 func (t trouble) has(one trouble) bool { return t&one != 0 }
@@ -87,13 +91,15 @@ var happenings = [...]happening{
 	{policies, 1, (*world).changePolicy},
 	{revocations, 1, (*world).revoke},
 	{identifications, 1, func(w *world) { w.someDevice().identify(w.someGate()) }},
+	{awayRows, 1, (*world).toggleRows},
 	{cancels, 2, (*world).cancel},
 	{idle, 4, (*world).wait},
+	{clocksBack, 1, (*world).setBack},
 	{longIdle, 1, func(w *world) { w.clock += 12 * second; w.wait() }},
 }
 
 // tries is the sum of the weights.
-const tries = 35
+const tries = 37
 
 // goWrong draws one kind of trouble, which happens if the schedule has it.
 func (w *world) goWrong() {
@@ -138,6 +144,11 @@ func (w *world) toggleGates() {
 	w.say("nobody hears of the gates: %v", w.noSigns)
 }
 
+func (w *world) toggleRows() {
+	w.noRows = !w.noRows
+	w.say("nobody reads rows: %v", w.noRows)
+}
+
 // changePolicy puts another one in force; each worker hears of it in its time.
 func (w *world) changePolicy() {
 	p := policy(w.rnd)
@@ -148,6 +159,13 @@ func (w *world) changePolicy() {
 func (w *world) wait() {
 	w.clock += int64(w.rnd.IntN(3000)+1) * 1000
 	w.say("time passes")
+}
+
+// setBack is a jump of all clocks.
+func (w *world) setBack() {
+	w.latest = max(w.latest, w.clock)
+	w.clock -= int64(w.rnd.IntN(3000)+1) * 1000
+	w.say("all clocks are set back")
 }
 
 // since the schedule began, in milliseconds.

@@ -22,6 +22,8 @@ type worker struct {
 	boxes [gates][]*schemas.Command // by gate
 	busy  [gates]bool               // as the core was told
 
+	rows *loading // what it has read of absent users and not taken back
+
 	instants []instant // since it was listened to last
 	dead     bool
 	claiming bool  // its newest claim has not been read
@@ -45,6 +47,9 @@ func (w *world) newWorker() *worker {
 
 func (k *worker) load() {
 	k.reader = k.w.projector.load(k.w.off)
+	if k.w.trouble.has(evictions) && k.w.off&remembers == 0 {
+		k.settle()
+	}
 	k.core = delivery.NewCore(k.w.settings, k.self, k.state, position(k.next-1))
 	k.core.Plant(k.w.off.core())
 	if n := k.w.rnd.IntN(len(k.w.policies) + 1); n > 0 {

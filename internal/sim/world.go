@@ -37,6 +37,7 @@ func settings(rnd *rand.Rand) delivery.Settings {
 		Lease: lease, SilentLeases: 3,
 		Policy: policy(rnd),
 		Burst:  []int{1, 2, 4096}[rnd.IntN(3)],
+		Idle:   time.Duration(1+rnd.IntN(20)) * time.Millisecond,
 	}
 }
 
@@ -69,6 +70,7 @@ type world struct {
 
 	// The topics.
 	clock      int64
+	latest     int64 // before the clocks were set back
 	log        []record
 	gatesTopic []gateRecord
 	dispatch   [gates][]*schemas.Command
@@ -94,6 +96,7 @@ type world struct {
 	away     [gates]bool // partitions of dispatch that take nothing
 	noEvents bool        // nor does that of events
 	noSigns  bool        // no worker hears of the gates
+	noRows   bool        // no worker reads rows
 	failure  string
 	rule     string // the failure's format
 	stats    Stats
