@@ -25,7 +25,7 @@
 //	a killed app that comes back and kicks the newer login               TestSessions/a killed app
 //	messages lost during takeover                                        TestSessions, TestStorm
 //	a phone restored from a backup                                       TestSessions
-//	two phones kicking each other for ever                               TestDevicePolicies
+//	two phones kicking each other for ever                               TestFightReports, TestDevicePolicies
 //	a route that says online 84 minutes after the last sign of life      TestRouteReports
 //	offline messages that vanish after a silent 24 hours                 TestDeliveryReports
 //	a message seen twice when a reconnect overlaps a slow handler        TestDeliveryReports
