@@ -34,7 +34,7 @@ func (u *User) connected(pos schemas.Position, at int64, e *schemas.Event) {
 		return
 	}
 	u.endRoute(i, at, d.alternated(install, at))
-	u.inherit(i)
+	u.inherit(i, at)
 	if d.Session != session {
 		d.Before = d.Session
 	}
@@ -62,8 +62,10 @@ func (u *User) known(conn schemas.ConnID) bool {
 }
 
 // inherit: a device without a live session is owed every push that has not
-// ended as a whole; one with a session keeps its debts. Both now have a route.
-func (u *User) inherit(i int) {
+// ended as a whole; one with a session keeps its debts. Both now have a route, but
+// not for a push that was late by then: no worker that has read of this route
+// dispatches it any more.
+func (u *User) inherit(i int, at int64) {
 	d := &u.Devices[i]
 	d.swept = 0
 	for _, p := range u.Pushes {
@@ -72,7 +74,7 @@ func (u *User) inherit(i int) {
 		if !d.Live && p.Never == 0 && p.End == 0 && c.End == 0 && p.For(d.Name) {
 			c.Owed = true
 		}
-		c.Routed = c.Routed || c.Open()
+		c.Routed = c.Routed || c.Open() && at <= p.Dead
 		p.changed = p.changed || c.Owed != before.Owed || c.Routed != before.Routed
 	}
 }
