@@ -52,6 +52,11 @@ func (c *Core) Evict(now int64, asOf schemas.Position, most int) (gone int) {
 	return gone
 }
 
+// Crowded says that somebody could leave if the rows were newer.
+func (c *Core) Crowded(now int64) bool {
+	return c.active && len(c.idle) > 0 && c.idle[0].queued <= now-c.set.Idle.Microseconds()
+}
+
 // atRest: a worker that forgets the user and takes it back from rows does what
 // this one would. Whoever is not is looked at again before it could be.
 func (c *Core) atRest(u *mailbox.User, w *userWork) bool {

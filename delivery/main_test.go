@@ -3,6 +3,8 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -11,11 +13,20 @@ import (
 	"waybill/internal/engine"
 	"waybill/internal/eventlog"
 	"waybill/internal/mailbox"
+	"waybill/internal/pgtest"
 	"waybill/internal/snapshot"
 	"waybill/schemas"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	engine.ChildMain()
+	code := pgtest.Main(m)
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 const patience = 30 * time.Second
 

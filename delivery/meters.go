@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -20,6 +21,9 @@ type meters struct {
 	decisions metric.Int64Counter
 	outcomes  metric.Int64Counter
 	closes    metric.Int64Counter
+	users     metric.Int64UpDownCounter
+	returns   metric.Int64Counter
+	loads     metric.Float64Histogram
 
 	mu    sync.Mutex
 	kinds map[schemas.Kind]metric.MeasurementOption
@@ -48,7 +52,34 @@ func newMeters(m metric.Meter) (*meters, error) {
 	x.decisions = counter("waybill.delivery.decisions", "Decisions put out, by kind.")
 	x.outcomes = counter("waybill.delivery.outcomes", "Outcomes put out, by class and reason.")
 	x.closes = counter("waybill.delivery.closes", "Connections that gates were told to close, by reason.")
+	x.returns = counter("waybill.delivery.returns", "Users who came back into memory from rows.")
+	var err error
+	x.users, err = m.Int64UpDownCounter("waybill.delivery.mailboxes", metric.WithDescription("Users of the partitions owned, by state: present in memory, or absent."))
+	errs = append(errs, err)
+	x.loads, err = m.Float64Histogram("waybill.delivery.load.duration", metric.WithUnit("s"),
+		metric.WithDescription("Time to read rows, by what: a partition at takeover, or users."),
+		metric.WithExplicitBucketBoundaries(.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10))
+	errs = append(errs, err)
 	return x, errors.Join(errs...)
+}
+
+// mailboxes tells by how many users more or less there are.
+func (x *meters) mailboxes(here, away int64) {
+	if here != 0 {
+		x.users.Add(context.Background(), here, metric.WithAttributes(attribute.String("state", "present")))
+	}
+	if away != 0 {
+		x.users.Add(context.Background(), away, metric.WithAttributes(attribute.String("state", "absent")))
+	}
+}
+
+func (x *meters) recalled(back int, took time.Duration) {
+	x.returns.Add(context.Background(), int64(back))
+	x.loads.Record(context.Background(), took.Seconds(), metric.WithAttributes(attribute.String("what", "users")))
+}
+
+func (x *meters) tookOver(took time.Duration) {
+	x.loads.Record(context.Background(), took.Seconds(), metric.WithAttributes(attribute.String("what", "partition")))
 }
 
 func (x *meters) read(n int) { x.events.Add(context.Background(), int64(n)) }

@@ -37,6 +37,8 @@ type owner struct {
 
 	ready chan struct{} // closed: for whom nothing is to be waited for
 
+	recall recall // users who are not in memory
+
 	reclaim <-chan time.Time // runs while overtaken, or until a loss is made good
 	repair  bool             // the latter
 	active  bool             // as last logged
@@ -68,16 +70,20 @@ func (w *Worker) newOwner(p *eventlog.Partition, snap *snapshot.Snapshot, log *s
 	asOf := schemas.At(eventlog.Epoch(p.Topic()), snap.Next-1)
 	return &owner{
 		w: w, p: p, log: log, self: self, next: snap.Next,
-		core:  NewCore(w.cfg.Settings, self, snap.State, asOf),
-		out:   newOutbox(log, w.decisions, w.commands).in(p.Topic()),
-		gates: w.gates.subscribe(),
-		ends:  make(chan barrier, 1),
-		proof: proof{ends: make(chan tickEnd, 1)},
-		ready: ready,
+		core:   NewCore(w.cfg.Settings, self, snap.State, asOf),
+		out:    newOutbox(log, w.decisions, w.commands).in(p.Topic()),
+		gates:  w.gates.subscribe(),
+		ends:   make(chan barrier, 1),
+		proof:  proof{ends: make(chan tickEnd, 1)},
+		recall: recall{answers: make(chan usersAnswer, 1), asOf: asOf},
+		ready:  ready,
 	}
 }
 
-func (o *owner) stop() { o.w.gates.unsubscribe(o.gates) }
+func (o *owner) stop() {
+	o.w.gates.unsubscribe(o.gates)
+	o.countUsers(0, 0)
+}
 
 // run claims the partition and works until it is taken away.
 func (o *owner) run(ctx context.Context) error {
@@ -112,10 +118,13 @@ func (o *owner) run(ctx context.Context) error {
 			o.wall = &b
 		case t := <-o.proof.ends:
 			o.tickEnded(t)
+		case a := <-o.recall.answers:
+			o.recalled(a)
 		case <-o.reclaim:
 			o.reclaim, o.repair = nil, false
 			o.claim()
 		case <-t.C:
+			o.countUsers(len(o.core.State().Users), o.core.State().Absent())
 		case <-ctx.Done():
 			return nil
 		}
@@ -126,6 +135,7 @@ func (o *owner) run(ctx context.Context) error {
 		o.flush()
 		o.checkTimers(ctx)
 		o.checkClaim()
+		o.recallUsers(ctx)
 	}
 }
 

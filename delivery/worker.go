@@ -13,6 +13,7 @@ import (
 
 	"waybill/internal/control"
 	"waybill/internal/eventlog"
+	"waybill/internal/mailbox"
 	"waybill/internal/snapshot"
 	"waybill/schemas"
 )
@@ -26,7 +27,10 @@ type Config struct {
 	Node string // name of this process in events: delivery-1@host
 	// Load reads a partition's snapshot. A worker that cannot read it claims
 	// nothing, says so and tries again.
-	Load     func(ctx context.Context, topic string, partition int32) (*snapshot.Snapshot, error)
+	Load func(ctx context.Context, topic string, partition int32) (*snapshot.Snapshot, error)
+	// Users reads users of a partition again, all as of one moment; without wants,
+	// how far the rows are. nil: everybody stays in memory.
+	Users    func(ctx context.Context, topic string, partition int32, wants []mailbox.Want) (*snapshot.Users, error)
 	Settings Settings
 	// Policies are those in force now, and a channel that is closed when they may
 	// be others. nil: Settings.Policy is that of every app.
@@ -56,6 +60,8 @@ type Worker struct {
 	standing  eventlog.Standing
 	decisions *eventlog.Appender // of waybill.events: one producer for all keys
 	commands  *eventlog.Appender // of waybill.dispatch, and the ticks of waybill.gates
+
+	evicted func(n int) // for tests: so many users have left memory; nil in production
 }
 
 // New makes a worker; it does nothing until Run.
@@ -149,6 +155,7 @@ func (w *Worker) tick(ctx context.Context) error {
 // serve owns one partition for as long as it is assigned.
 func (w *Worker) serve(ctx context.Context, p *eventlog.Partition) error {
 	log := w.log.With("topic", p.Topic(), "partition", p.Number())
+	began := time.Now()
 	snap, err := w.load(ctx, p)
 	if err != nil {
 		return fmt.Errorf("load snapshot of partition %d, claiming nothing: %w", p.Number(), err)
@@ -167,7 +174,8 @@ func (w *Worker) serve(ctx context.Context, p *eventlog.Partition) error {
 	}
 	o := w.newOwner(p, snap, log)
 	defer o.stop()
-	log.Info("partition assigned", "users", len(snap.State.Users), "from", snap.Next)
+	w.meters.tookOver(time.Since(began))
+	log.Info("partition assigned", "users", len(snap.State.Users), "absent", snap.State.Absent(), "from", snap.Next, "seconds", time.Since(began).Seconds())
 	if err := o.run(ctx); err != nil || !o.core.State().Sealed {
 		return err
 	}

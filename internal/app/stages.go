@@ -14,6 +14,7 @@ import (
 	"waybill/ingest"
 	"waybill/internal/control"
 	"waybill/internal/eventlog"
+	"waybill/internal/mailbox"
 	"waybill/internal/snapshot"
 	"waybill/projector/hop"
 	"waybill/projector/session"
@@ -80,7 +81,10 @@ func NewDelivery(b Base, cfg DeliveryConfig) (*Stage, error) {
 		Policies:    func() (delivery.Policies, <-chan struct{}) { return policies(view) },
 		Revocations: view.Revocations,
 		Load: func(ctx context.Context, topic string, partition int32) (*snapshot.Snapshot, error) {
-			return snapshot.Load(ctx, pool, topic, partition)
+			return snapshot.LoadPresent(ctx, pool, topic, partition, cfg.Settings.Mailbox)
+		},
+		Users: func(ctx context.Context, topic string, partition int32, wants []mailbox.Want) (*snapshot.Users, error) {
+			return snapshot.LoadUsers(ctx, pool, topic, partition, wants)
 		},
 	})
 	if err != nil {

@@ -35,7 +35,7 @@ func LoadPresent(ctx context.Context, db DB, topic string, partition int32, mail
 
 func (l *loader) loadPresent(s *Snapshot, bound int) error {
 	found, err := l.projection(s)
-	if err != nil || !found || s.State.Sealed {
+	if s.Found = found; err != nil || !found || s.State.Sealed {
 		return err
 	}
 	if err := l.who(bound); err != nil {
