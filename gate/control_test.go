@@ -106,6 +106,33 @@ func TestGateFollowsControl(t *testing.T) {
 	}
 }
 
+// A change of standing is logged once.
+func TestStanding(t *testing.T) {
+	h := newHarness(t)
+	var said strings.Builder
+	h.gate.cfg.Logger = slog.New(slog.NewTextHandler(&said, nil))
+	var s standing
+	for _, c := range []struct {
+		name   string
+		change func(*fakeControl)
+		want   string
+	}{
+		{"nothing", func(*fakeControl) {}, ""},
+		{"behind", func(f *fakeControl) { f.behind = staleAfter + 1 }, "takes_logins=false"},
+		{"still behind", func(*fakeControl) {}, ""},
+		{"no more", func(f *fakeControl) { f.behind = staleAfter }, "takes_logins=true"},
+		{"a key", func(f *fakeControl) { f.keys = []control.ClusterKey{publish(t, 3, 40)} }, "key=3"},
+		{"the same", func(*fakeControl) {}, ""},
+	} {
+		h.control.edit(c.change)
+		h.gate.readControl()
+		said.Reset()
+		if s.look(h.gate); (c.want == "") != (said.Len() == 0) || !strings.Contains(said.String(), c.want) {
+			t.Errorf("%s: said %q, want %q", c.name, said.String(), c.want)
+		}
+	}
+}
+
 var clusterKey = []byte("0123456789abcdef0123456789abcdef")
 
 // publish is a key that was published long ago.
@@ -250,4 +277,20 @@ func TestPeersReadControl(t *testing.T) {
 			t.Errorf("%s: read up to %d, want %d", c.name, got, c.want)
 		}
 	}
+}
+
+// BenchmarkSweep looks at a hundred thousand connections for a revocation.
+func BenchmarkSweep(b *testing.B) {
+	g := newTestGate(b, &fakeFacts{say: func(string) {}})
+	f := newFakeControl()
+	f.revoked = []control.Revocation{{App: "freight", User: "nobody", Before: 1}}
+	g.cfg.Control = f
+	const connections = 100_000
+	for n := range uint64(connections) {
+		g.table.put(&conn{gate: g, number: n + 1, state: stateLive, who: identity{"freight", "ann", "phone"}})
+	}
+	for b.Loop() {
+		g.closeRevoked()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/connections, "ns/connection")
 }

@@ -53,5 +53,9 @@ func (c *migrateCmd) Run(ctx context.Context, log *slog.Logger) error {
 		cfg.Rotate = &control.Rotation{Configured: c.ClusterKey, Forget: c.ForgetKeys}
 	}
 	base := app.Base{Addresses: app.Addresses{Kafka: c.Kafka, Postgres: c.Postgres, ClickHouse: c.ClickHouse}, Host: host, Logger: log}
-	return app.Migrate(ctx, base, cfg)
+	err := app.Migrate(ctx, base, cfg)
+	if errors.Is(err, control.ErrOtherKey) {
+		return fmt.Errorf("%w (--forget-keys drops the published keys that it does not open)", err)
+	}
+	return err
 }

@@ -104,7 +104,7 @@ func (c *changer) tidy(ctx context.Context) (dropped int, err error) {
 
 // overdue are the keys of the records that may go.
 func (s *state) overdue() (keys []string) {
-	for _, r := range s.revocations {
+	for _, r := range s.revoked.list {
 		if r.Before+keptFor.Microseconds() < s.time {
 			keys = append(keys, r.key())
 		}

@@ -74,14 +74,28 @@ func revocationOf(entry *eventlog.Entry) Revocation {
 // whose is the user of a session.
 type whose struct{ app, user string }
 
-// byUser sorts revocations to those whom they may concern.
-func byUser(all []Revocation) map[whose][]Revocation {
-	m := make(map[whose][]Revocation, len(all))
+// revocations are those in force: in the order of their times, and by whom they
+// may concern. They are never changed once they are shown.
+type revocations struct {
+	list   []Revocation
+	byUser map[whose][]Revocation
+}
+
+func newRevocations(all map[string]Revocation) *revocations {
+	s := &revocations{make([]Revocation, 0, len(all)), make(map[whose][]Revocation, len(all))}
 	for _, r := range all {
+		s.list = append(s.list, r)
 		w := whose{r.App, r.User}
-		m[w] = append(m[w], r)
+		s.byUser[w] = append(s.byUser[w], r)
 	}
-	return m
+	slices.SortFunc(s.list, Revocation.compare)
+	return s
+}
+
+// compare orders by time, then by what is revoked.
+func (r Revocation) compare(o Revocation) int {
+	return cmp.Or(cmp.Compare(r.Before, o.Before), cmp.Compare(r.App, o.App), cmp.Compare(r.User, o.User),
+		cmp.Compare(r.Device, o.Device), bytes.Compare(r.Session[:], o.Session[:]))
 }
 
 // Revoke puts the revocation in force and drops those that have been kept for
@@ -120,27 +134,15 @@ var ErrNoApp = errors.New("there is no app")
 // channel that is closed when they may be others. Nobody changes the list.
 func (v *View) Revocations() (now []Revocation, changed <-chan struct{}) {
 	s := v.state.Load()
-	return s.revocations, s.replaced
+	return s.revoked.list, s.replaced
 }
 
 // Revoked is what says that the session may not go on, if anything does.
 func (v *View) Revoked(app, user, device string, session schemas.ID, began int64) (by Revocation, revoked bool) {
-	for _, r := range v.state.Load().revoked[whose{app, user}] {
+	for _, r := range v.state.Load().revoked.byUser[whose{app, user}] {
 		if r.Covers(app, user, device, session, began) {
 			return r, true
 		}
 	}
 	return Revocation{}, false
-}
-
-// inOrder sorts by time, then by what is revoked.
-func inOrder(all map[string]Revocation) []Revocation {
-	list := make([]Revocation, 0, len(all))
-	for _, r := range all {
-		list = append(list, r)
-	}
-	slices.SortFunc(list, func(a, b Revocation) int {
-		return cmp.Or(cmp.Compare(a.Before, b.Before), cmp.Compare(a.key(), b.key()))
-	})
-	return list
 }

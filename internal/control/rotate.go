@@ -78,7 +78,7 @@ func (r Rotation) strange(known []ClusterKey) (all []ClusterKey, err error) {
 			continue
 		}
 		if !r.Forget {
-			return nil, fmt.Errorf("key %d %w; allowed: the key that the gates have, or to forget the keys that it does not open", k.ID, ErrOtherKey)
+			return nil, fmt.Errorf("key %d %w; allowed: the one that the gates have", k.ID, ErrOtherKey)
 		}
 		all = append(all, k)
 	}

@@ -71,7 +71,7 @@ func TestKeysRetire(t *testing.T) {
 			t.Errorf("%d: %+v, want %+v", i, got, want)
 		}
 	}
-	s := &state{time: 20 + kept + 1, clusterKeys: keys, revocations: []Revocation{{User: "old", Before: 20}, {User: "new", Before: 21}, {User: "newer", Before: 22}}}
+	s := &state{time: 20 + kept + 1, clusterKeys: keys, revoked: &revocations{list: []Revocation{{User: "old", Before: 20}, {User: "new", Before: 21}, {User: "newer", Before: 22}}}}
 	want := []string{Revocation{User: "old"}.key(), ClusterKey{ID: 1}.recordKey()}
 	if got := s.overdue(); len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 		t.Errorf("overdue %v, want %v", got, want)

@@ -37,8 +37,7 @@ type state struct {
 	apps        map[string]*App
 	keys        map[[sha256.Size]byte]*App
 	policies    map[string]Policy
-	revocations []Revocation
-	revoked     map[whose][]Revocation
+	revoked     *revocations
 	clusterKeys []ClusterKey
 	asOf        schemas.Position // everything up to it has been read
 	time        int64            // highest broker time seen, microseconds
@@ -49,6 +48,7 @@ type state struct {
 type records struct {
 	apps        map[string]*schemas.App
 	revoked     map[string]Revocation // by the record's key
+	inForce     *revocations          // of revoked; nil after a change of it
 	clusterKeys map[string]ClusterKey // by the record's key
 	asOf        schemas.Position
 	time        int64
@@ -74,7 +74,7 @@ type View struct {
 // Open returns an empty view; Run fills it.
 func Open(log *eventlog.Log) *View {
 	v := &View{log: log, ready: make(chan struct{}), shown: func() {}}
-	v.state.Store(&state{replaced: make(chan struct{})})
+	v.state.Store(&state{revoked: new(revocations), replaced: make(chan struct{})})
 	return v
 }
 
@@ -129,12 +129,13 @@ func (r *records) fold(entry *eventlog.Entry) {
 	case schemas.Kind_KIND_APP_REMOVED:
 		delete(r.apps, e.GetApp())
 	case schemas.Kind_KIND_REVOKED:
-		r.revoked[string(entry.Key)] = revocationOf(entry)
+		r.revoked[string(entry.Key)], r.inForce = revocationOf(entry), nil
 	case schemas.Kind_KIND_CLUSTER_KEY_SET:
 		r.clusterKeys[string(entry.Key)] = clusterKeyOf(entry)
 	case schemas.Kind_KIND_UNSPECIFIED:
 		if len(entry.Value) == 0 {
 			delete(r.revoked, string(entry.Key))
+			r.inForce = nil
 			delete(r.clusterKeys, string(entry.Key))
 		}
 	}
@@ -142,12 +143,14 @@ func (r *records) fold(entry *eventlog.Entry) {
 
 // show puts what has been read in force.
 func (v *View) show(read *records) {
+	if read.inForce == nil {
+		read.inForce = newRevocations(read.revoked)
+	}
 	s := &state{
 		apps: make(map[string]*App), keys: make(map[[sha256.Size]byte]*App),
 		policies: make(map[string]Policy), replaced: make(chan struct{}),
-		revocations: inOrder(read.revoked), clusterKeys: newestFirst(read.clusterKeys), asOf: read.asOf, time: read.time,
+		revoked: read.inForce, clusterKeys: newestFirst(read.clusterKeys), asOf: read.asOf, time: read.time,
 	}
-	s.revoked = byUser(s.revocations)
 	for name, record := range read.apps {
 		a := &App{Name: name, record: record}
 		s.apps[name], s.policies[name] = a, a.Policy()
