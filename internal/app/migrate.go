@@ -20,7 +20,12 @@ import (
 
 // MigrateConfig says what an installation is to have.
 type MigrateConfig struct {
-	Partitions  int32 // of keyed topics (default 64)
+	// Partitions of keyed topics. 0 = as many as waybill.events has; 64 where there
+	// is none.
+	Partitions int32
+	// Grow lets waybill.events go on in its next epoch where it has fewer
+	// partitions: docs/decisions/0016. Without it, another number is an error.
+	Grow        bool
 	Dispatch    int32 // of waybill.dispatch: the highest gate number and 1 (default 64)
 	Replication int16 // copies of each topic; -1 = the brokers' default
 	Apps        []*schemas.App
@@ -33,7 +38,8 @@ type MigrateConfig struct {
 
 // Migrate creates what is missing and checks what is there: topics, then the
 // schemas of the read models, then the apps with their topics, and the keys that
-// seal tickets. An engine without an address is left out. It may be repeated, and beside others.
+// seal tickets, and the log's next epoch. An engine without an address is left out. It may be
+// repeated, and beside others.
 func Migrate(ctx context.Context, b Base, cfg MigrateConfig) error {
 	waiting, cancel := context.WithTimeoutCause(ctx, cfg.Wait, errPatience)
 	defer cancel()
@@ -80,6 +86,9 @@ func steps(b Base, cfg MigrateConfig) (all []step) {
 	if len(b.Kafka) > 0 {
 		all = append(all, step{"control", needs{kafka: true}, func(ctx context.Context) error { return tidy(ctx, b) }})
 	}
+	if len(b.Kafka) > 0 && cfg.Grow {
+		all = append(all, step{"epoch", needs{kafka: true}, func(ctx context.Context) error { return migrateEpoch(ctx, b, cfg) }})
+	}
 	return all
 }
 
@@ -111,7 +120,7 @@ func (s step) insist(ctx, waiting context.Context, b Base) error {
 func permanent(err error) bool {
 	var pg *pgconn.PgError
 	var ch *clickhouse.Exception
-	return errors.Is(err, eventlog.ErrTopicDiffers) || errors.Is(err, control.ErrKeyTaken) || errors.Is(err, control.ErrOtherKey) || errors.As(err, &pg) || errors.As(err, &ch)
+	return errors.Is(err, eventlog.ErrTopicDiffers) || errors.Is(err, eventlog.ErrNotMoved) || errors.Is(err, control.ErrKeyTaken) || errors.Is(err, control.ErrOtherKey) || errors.As(err, &pg) || errors.As(err, &ch)
 }
 
 func migrateTopics(ctx context.Context, b Base, cfg MigrateConfig) error {
@@ -120,7 +129,11 @@ func migrateTopics(ctx context.Context, b Base, cfg MigrateConfig) error {
 		return err
 	}
 	defer log.Close()
-	return log.CreateTopics(ctx, eventlog.Specs(cfg.Partitions, cfg.Dispatch, cfg.Replication))
+	n, err := firstPartitions(ctx, log, cfg)
+	if err != nil {
+		return err
+	}
+	return log.CreateTopics(ctx, eventlog.Specs(n, cfg.Dispatch, cfg.Replication))
 }
 
 func migrateDB(ctx context.Context, driver, dsn string, migrate func(context.Context, *sql.DB) error) error {
@@ -138,7 +151,11 @@ func migrateApps(ctx context.Context, b Base, cfg MigrateConfig) error {
 		return err
 	}
 	defer log.Close()
-	changed, err := control.Apply(ctx, log, control.Change{Apps: cfg.Apps, Partitions: cfg.Partitions, Replication: cfg.Replication})
+	n, err := firstPartitions(ctx, log, cfg)
+	if err != nil {
+		return err
+	}
+	changed, err := control.Apply(ctx, log, control.Change{Apps: cfg.Apps, Partitions: n, Replication: cfg.Replication})
 	if err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func (s TopicSpec) compare(t topic, config kadm.ResourceConfig) []error {
 	differs := func(what, is, want string) {
 		wrong = append(wrong, fmt.Errorf("check topic %s: %w: %s is %s, must be %s", s.Name, ErrTopicDiffers, what, is, want))
 	}
-	if t.partitions != s.Partitions {
+	if t.partitions != s.Partitions && !s.Keeps {
 		differs("the number of partitions", fmt.Sprint(t.partitions), fmt.Sprint(s.Partitions))
 	}
 	is := make(map[string]string)

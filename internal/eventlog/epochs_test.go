@@ -41,8 +41,7 @@ func epochs(t testing.TB, l *Log) *Epochs {
 // secondTopic makes the next epoch's topic.
 func secondTopic(t testing.TB, l *Log, partitions int32) {
 	t.Helper()
-	spec := TopicSpec{EventsOf(1), partitions, 1, kept(1, logRetention, 0)}
-	if err := l.CreateTopics(within(t), []TopicSpec{spec}); err != nil {
+	if err := l.CreateTopics(within(t), []TopicSpec{EventsSpec(1, partitions, 1)}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -138,8 +138,7 @@ func (g *growth) run(ctx context.Context, now Announced) error {
 	if g.to.Partitions != g.cfg.Partitions {
 		return fmt.Errorf("%w: a change to %d partitions is under way; allowed: %d, to go on with it", ErrTopicDiffers, g.to.Partitions, g.to.Partitions)
 	}
-	spec := TopicSpec{EventsOf(g.to.Epoch), g.cfg.Partitions, g.cfg.Replication, kept(g.cfg.Replication, logRetention, 0)}
-	if err := g.log.CreateTopics(ctx, []TopicSpec{spec}); err != nil {
+	if err := g.log.CreateTopics(ctx, []TopicSpec{EventsSpec(g.to.Epoch, g.cfg.Partitions, g.cfg.Replication)}); err != nil {
 		return err
 	}
 	listening, stop := context.WithCancel(ctx)

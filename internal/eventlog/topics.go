@@ -15,6 +15,9 @@ type TopicSpec struct {
 	// Settings of the topic, as the brokers call them. An existing topic may
 	// keep its records longer; everything else must be equal.
 	Settings map[string]string
+	// Keeps: one that exists keeps its number of partitions, whatever it is. The
+	// topics of an app may be as many as waybill.events once had.
+	Keeps bool
 }
 
 // How long topics keep records. A push lives for six days at most, so that the
@@ -43,11 +46,11 @@ const (
 // the highest.
 func Specs(partitions, dispatchPartitions int32, replication int16) []TopicSpec {
 	return []TopicSpec{
-		{EventsTopic, partitions, replication, kept(replication, logRetention, 0)},
-		{DispatchTopic, dispatchPartitions, replication, kept(replication, dispatchRetention, dispatchSegment)},
-		{GatesTopic, 1, replication, compacted(replication)},
-		{ControlTopic, 1, replication, compacted(replication)},
-		{AuditTopic, 1, replication, kept(replication, forEverKept, 0)},
+		EventsSpec(0, partitions, replication),
+		{DispatchTopic, dispatchPartitions, replication, kept(replication, dispatchRetention, dispatchSegment), false},
+		{GatesTopic, 1, replication, compacted(replication), false},
+		{ControlTopic, 1, replication, compacted(replication), false},
+		{AuditTopic, 1, replication, kept(replication, forEverKept, 0), false},
 	}
 }
 
@@ -55,10 +58,15 @@ func Specs(partitions, dispatchPartitions int32, replication int16) []TopicSpec 
 func AppSpecs(app string, partitions int32, replication int16) []TopicSpec {
 	settings := kept(replication, logRetention, 0)
 	return []TopicSpec{
-		{UplinkTopic(app), partitions, replication, settings},
-		{IntakeTopic(app), partitions, replication, maps.Clone(settings)},
-		{OutcomesTopic(app), partitions, replication, maps.Clone(settings)},
+		{UplinkTopic(app), partitions, replication, settings, true},
+		{IntakeTopic(app), partitions, replication, maps.Clone(settings), true},
+		{OutcomesTopic(app), partitions, replication, maps.Clone(settings), true},
 	}
+}
+
+// EventsSpec is waybill.events of one epoch.
+func EventsSpec(epoch uint16, partitions int32, replication int16) TopicSpec {
+	return TopicSpec{EventsOf(epoch), partitions, replication, kept(replication, logRetention, 0), false}
 }
 
 const forEverKept = -1 * time.Millisecond
