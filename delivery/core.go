@@ -62,6 +62,9 @@ func NewCore(set Settings, self schemas.ID, state *mailbox.State, asOf schemas.P
 	if set.Burst <= 0 {
 		set.Burst = Defaults().Burst
 	}
+	if set.Devices <= 0 {
+		set.Devices = Defaults().Devices
+	}
 	if set.Idle <= 0 {
 		set.Idle = Defaults().Idle
 	}

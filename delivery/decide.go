@@ -33,6 +33,7 @@ func (c *Core) decideAll(u *mailbox.User, w *userWork) {
 		c.decideDevice(u, w, i)
 	}
 	w.next = sooner(w.next, c.later(w.kick))
+	c.endTooMany(u, w)
 	c.buryClosing(u, w)
 }
 

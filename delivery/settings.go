@@ -17,6 +17,9 @@ type Settings struct {
 	// Mailbox is how many open pushes a user may have; newer ones that were not
 	// dispatched end as overflow.
 	Mailbox int
+	// Devices is on how many a user may be logged in at once. One more ends the
+	// session of the device that is away longest.
+	Devices int
 	// Lease is assumed of a gate that did not say its own.
 	Lease time.Duration
 	// SilentLeases of a gate end its routes.
@@ -38,7 +41,7 @@ type Settings struct {
 func Defaults() Settings {
 	return Settings{
 		AckTimer: 10 * time.Second, Handling: 5 * time.Minute,
-		Window: 32, Mailbox: 1000, Burst: 4096,
+		Window: 32, Mailbox: 1000, Devices: 64, Burst: 4096,
 		Lease: 10 * time.Second, SilentLeases: 10, Idle: time.Minute,
 		Policy: Policy{SessionExpiry: 30 * 24 * time.Hour, UnreachedAfter: 3 * time.Second},
 	}

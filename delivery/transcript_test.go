@@ -123,6 +123,8 @@ func (t *table) change(rest string) error {
 			t.set.Window = n
 		case "mailbox":
 			t.set.Mailbox = n
+		case "devices":
+			t.set.Devices = n
 		default:
 			return fmt.Errorf("no setting %q", name)
 		}

@@ -24,10 +24,12 @@ type Device struct {
 	Version     string
 	Install     schemas.ID
 	Count       uint64
+	Floor       schemas.Position // newest login of those who had the slot before
 	Before      schemas.ID       // the session before: a repeated record of its login revives nothing
 	Cursor      schemas.Position // newest that the device acknowledged
 	// Progress is the broker time of the newest sign that the device gets on;
-	// while it is away, of its last connection's end.
+	// while it is away, of its last connection's end; without a session, of that
+	// one's end.
 	Progress   int64
 	UplinkMark uint64
 	// GapFrom and GapTo bound what ended as overflow and has not been said.
@@ -67,15 +69,6 @@ func (u *User) Device(name string) int {
 		}
 	}
 	return -1
-}
-
-// deviceFor finds or makes the device. Copies are told apart by its index.
-func (u *User) deviceFor(name string) int {
-	if i := u.Device(name); i >= 0 {
-		return i
-	}
-	u.Devices = append(u.Devices, Device{Name: strings.Clone(name)})
-	return len(u.Devices) - 1
 }
 
 // routed is the device whose route is conn; -1 where that route is over.

@@ -19,11 +19,15 @@ func (u *User) connected(pos schemas.Position, at int64, e *schemas.Event) {
 	if u.known(e.Conn()) {
 		return
 	}
-	i := u.deviceFor(e.Device)
-	d := &u.Devices[i]
-	session, install := schemas.IDFrom(e.Session), schemas.IDFrom(b.Install)
-	d.linked, u.moved = true, true
 	u.outlived(e)
+	session, install := schemas.IDFrom(e.Session), schemas.IDFrom(b.Install)
+	if !b.Login && u.gave(e.Device, schemas.Position(b.LoginAt)) {
+		u.close(Closing{Device: e.Device, Conn: e.Conn(), Reason: schemas.Reason_REASON_SESSION_ENDED, Install: install})
+		return
+	}
+	i := u.deviceFor(e.Device, at)
+	d := &u.Devices[i]
+	d.linked, u.moved = true, true
 	loginAt := d.loginOf(pos, e)
 	reason := d.endOf(session, loginAt)
 	if reason == 0 && d.Install == install && b.Count < d.Count {
@@ -271,6 +275,7 @@ func (u *User) sessionOver(at int64, e *schemas.Event, session schemas.ID, reaso
 	}
 	d := &u.Devices[i]
 	d.Live, d.Ended, d.Leaving, d.GapFrom, d.GapTo = false, reason, 0, 0, 0
+	d.Progress = at
 	d.linked, u.moved = true, true
 	for _, p := range slices.Clone(u.Pushes) {
 		u.drop(p, i)

@@ -38,7 +38,7 @@ func New() *State { return &State{Users: make(map[string]*User)} }
 type User struct {
 	Key, App, Name string
 
-	Devices []Device  // a device keeps its index for ever
+	Devices []Device  // a device keeps its index while it is known: its slot
 	Pushes  []*Push   // by position, oldest first; ended ones leave
 	Waiting []Waiting // deliver at: not due yet
 	Closing []Closing // connections that must go, until their end is read

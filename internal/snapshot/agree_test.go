@@ -3,6 +3,7 @@ package snapshot_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"waybill/internal/mailbox"
@@ -78,7 +79,14 @@ func TestRowsAgreeWithFold(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			log := mailboxtest.NewLog(seed)
 			log.Users, log.Holes = 2+int(seed)%8, true
-			entries := log.Take(500)
+			n := 500
+			if seed >= 18 {
+				log.Users, log.Crowded, n = 1, true, 1500
+			}
+			entries := log.Take(n)
+			if log.Crowded && !slotsUsedAgain(entries) {
+				t.Error("no slot is used again: the log shows nothing of it")
+			}
 			sums := map[string]bool{}
 			for cuts := range uint64(2) {
 				empty(t, pool)
@@ -90,6 +98,20 @@ func TestRowsAgreeWithFold(t *testing.T) {
 			}
 		})
 	}
+}
+
+// slotsUsedAgain says whether a device has the slot of another one in the end.
+func slotsUsedAgain(entries []mailboxtest.Entry) bool {
+	state := mailbox.New()
+	for _, e := range entries {
+		state.Apply(e.Position, e.Time, e.Event)
+	}
+	for _, u := range state.Users {
+		if slices.ContainsFunc(u.Devices, func(d mailbox.Device) bool { return d.Floor > 0 }) {
+			return true
+		}
+	}
+	return false
 }
 
 // foldAndStore folds the log beside the one that is cut, stored and, now and

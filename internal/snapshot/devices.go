@@ -26,7 +26,7 @@ func (c *deviceColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
 	c.names = append(c.names, text(d.Name))
 }
 
-// queue writes the rows; a device's place and name never change.
+// queue writes the rows; a place's name changes only when it is another's.
 func (c *deviceColumns) queue(b *batch) {
 	if len(c.place) > 0 {
 		b.add(sqlDevices, c.apps, c.users, c.place, c.cursors, c.received, c.progress,
@@ -66,7 +66,7 @@ type sessionColumns struct {
 	places
 	sessions, before, installs [][16]byte
 	began, loginAt, counts     []int64
-	flapAt, kickedAt           []int64
+	flapAt, kickedAt, floors   []int64
 	flaps, kicks               []int32
 	ended, leaving             []int32
 	live                       []bool
@@ -82,6 +82,7 @@ func (c *sessionColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
 	c.began = append(c.began, d.SessionTime)
 	c.loginAt = append(c.loginAt, int64(d.LoginAt))
 	c.counts = append(c.counts, int64(d.Count))
+	c.floors = append(c.floors, int64(d.Floor))
 	c.flapAt, c.kickedAt = append(c.flapAt, d.FlapAt), append(c.kickedAt, d.KickedAt)
 	c.flaps, c.kicks = append(c.flaps, int32(d.Flaps)), append(c.kicks, int32(d.Kicks))
 	c.ended = append(c.ended, int32(d.Ended))
@@ -96,7 +97,7 @@ func (c *sessionColumns) queue(b *batch) {
 	if len(c.place) > 0 {
 		b.add(sqlSessions, c.apps, c.users, c.place, c.sessions, c.installs, c.began, c.loginAt,
 			c.counts, c.ended, c.leaving, c.live, c.platforms, c.clientVersion,
-			c.before, c.flapAt, c.kickedAt, c.flaps, c.kicks)
+			c.before, c.flapAt, c.kickedAt, c.flaps, c.kicks, c.floors)
 	}
 }
 
@@ -105,14 +106,14 @@ func (c *sessionColumns) row(partition int32, i int) []any {
 	return []any{
 		partition, c.apps[i], c.users[i], c.place[i], c.sessions[i], c.installs[i], c.began[i], c.loginAt[i],
 		c.counts[i], c.ended[i], c.leaving[i], c.live[i], c.platforms[i], c.clientVersion[i],
-		c.before[i], c.flapAt[i], c.kickedAt[i], c.flaps[i], c.kicks[i],
+		c.before[i], c.flapAt[i], c.kickedAt[i], c.flaps[i], c.kicks[i], c.floors[i],
 	}
 }
 
 // sessions fill in the devices.
 func (l *loader) sessions() error {
 	var session, install, before [16]byte
-	var began, loginAt, count, flapAt, kickedAt int64
+	var began, loginAt, count, flapAt, kickedAt, floor int64
 	var ended, leaving, flaps, kicks int32
 	var live bool
 	var platform, version string
@@ -126,9 +127,10 @@ func (l *loader) sessions() error {
 		d.Ended, d.Leaving = schemas.Reason(ended), schemas.Reason(leaving)
 		d.Platform, d.Version = untext(platform), untext(version)
 		d.Before, d.FlapAt, d.KickedAt, d.Flaps, d.Kicks = before, flapAt, kickedAt, uint16(flaps), uint16(kicks)
+		d.Floor = schemas.Position(floor)
 		return nil
 	}, &session, &install, &began, &loginAt, &count, &ended, &leaving, &live, &platform, &version,
-		&before, &flapAt, &kickedAt, &flaps, &kicks)
+		&before, &flapAt, &kickedAt, &flaps, &kicks, &floor)
 }
 
 // deviceAt is the device of a row that belongs to one.

@@ -38,7 +38,7 @@ var (
 	copySessions = []string{
 		"partition", "app", "user_name", "place", "session", "install", "began", "login_at",
 		"count", "ended", "leaving", "live", "platform", "client_version",
-		"session_before", "flapped_at", "kicked_at", "flaps", "kicks",
+		"session_before", "flapped_at", "kicked_at", "flaps", "kicks", "floor",
 	}
 	copyRoutes = []string{
 		"partition", "app", "user_name", "place", "gate", "incarnation", "connection",

@@ -16,7 +16,9 @@ import (
 type Log struct {
 	Users int  // default 4
 	Holes bool // between offsets, as repeats and control records leave them
-	Facts bool // no decisions and no claims: Add brings those
+	// Crowded users have very many devices, and months pass.
+	Crowded bool
+	Facts   bool // no decisions and no claims: Add brings those
 
 	r      *rand.Rand
 	state  *mailbox.State // what has been written so far: most events refer to it
@@ -43,6 +45,9 @@ func (l *Log) Next() Entry {
 	l.now += int64(l.r.IntN(2_000_000))
 	if l.one(100) {
 		l.now += 7 * 3600 * 1e6
+		if l.Crowded {
+			l.now += 16 * 24 * 3600 * 1e6
+		}
 	}
 	return l.place(l.event())
 }
@@ -92,6 +97,9 @@ func (l *Log) event() *schemas.Event {
 		l.pushed, l.pushed, l.pushed, l.connected, l.connected, l.disconnected, l.sent, l.sent, l.acked, l.acked, l.acked,
 		l.outcome, l.outcome, l.outcome, l.opened, l.bounced, l.cancelAsked, l.released, l.ended, l.routeEnded, l.unreached, l.identified, l.other,
 	}
+	if l.Crowded && !l.one(3) {
+		kinds = []func(*mailbox.User, *schemas.Event){l.connected, l.connected, l.ended, l.ended, l.ended}
+	}
 	kinds[l.r.IntN(len(kinds))](u, e)
 	return e
 }
@@ -120,6 +128,9 @@ func (l *Log) id(space int) schemas.ID {
 
 // device picks one of the user's devices, or a new name.
 func (l *Log) device(u *mailbox.User) *mailbox.Device {
+	if l.Crowded && l.one(2) {
+		return &mailbox.Device{Name: fmt.Sprintf("phone %d", l.r.IntN(2000))}
+	}
 	if len(u.Devices) > 0 && !l.one(5) {
 		return &u.Devices[l.r.IntN(len(u.Devices))]
 	}

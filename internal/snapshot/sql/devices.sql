@@ -1,4 +1,5 @@
--- What moved of each device. A place has no other device, ever.
+-- What moved of each device. A place may be another device's, when the session of
+-- the one before has ended.
 INSERT INTO devices AS t (partition, app, user_name, place, cursor, received, progress, uplink_mark, gap_from,
         gap_to, resumed, device)
 SELECT $1::integer, n.*
