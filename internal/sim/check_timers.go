@@ -34,7 +34,7 @@ func (c *check) timedOut(k *worker, conn schemas.ConnID) {
 // its devices acknowledged meanwhile is on its way.
 func (c *check) stopped(k *worker, conn schemas.ConnID) {
 	g := c.w.connOf(conn).gate
-	if g.woken.at == 0 || k.place <= g.woken.index || c.w.compacted(g.woken.index, k.cut) {
+	if g.woken.at == 0 || c.w.behind > 0 || k.place <= g.woken.index || c.w.compacted(g.woken.index, k.cut) {
 		return
 	}
 	last := k.instants[len(k.instants)-1].at

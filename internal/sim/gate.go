@@ -66,7 +66,7 @@ func (w *world) newGate(n uint32) {
 
 func (w *world) toGates(key uint32, e *schemas.Event) {
 	w.clock += tick
-	w.gatesTopic = append(w.gatesTopic, gateRecord{w.clock, key, e})
+	w.gatesTopic = append(w.gatesTopic, gateRecord{w.clock - w.behind, key, e})
 }
 
 // sign is a record of the gates topic.

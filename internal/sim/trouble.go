@@ -42,7 +42,7 @@ const (
 	crookedClock // brokers do not agree on the time
 	idle         // time passes
 	longIdle     // much of it
-	clocksBack   // all clocks are set back
+	clocksBack   // another broker leads the gates topic, whose clock is behind
 
 	// What a schedule is like.
 	longTTL   // no ttl is over while it lasts
@@ -161,11 +161,10 @@ func (w *world) wait() {
 	w.say("time passes")
 }
 
-// setBack is a jump of all clocks.
+// setBack is a jump of the gates topic's clock.
 func (w *world) setBack() {
-	w.latest = max(w.latest, w.clock)
-	w.clock -= int64(w.rnd.IntN(3000)+1) * 1000
-	w.say("all clocks are set back")
+	w.behind += int64(w.rnd.IntN(10_000)+1) * 1000
+	w.say("the clock of the gates topic is %d ms behind", w.behind/1000)
 }
 
 // since the schedule began, in milliseconds.

@@ -70,7 +70,7 @@ type world struct {
 
 	// The topics.
 	clock      int64
-	latest     int64 // before the clocks were set back
+	behind     int64 // is the clock of the gates topic
 	log        []record
 	gatesTopic []gateRecord
 	dispatch   [gates][]*schemas.Command
