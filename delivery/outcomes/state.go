@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 
 	"waybill/internal/eventlog"
@@ -23,11 +24,20 @@ func newState() state { return state{serials: new(eventlog.Serials)} }
 
 func (s *state) clone() state { return state{s.term, s.serials.Clone()} }
 
+// sealed in the place of a term: the partition's seal has been read. Nothing
+// counts behind it, whoever goes on from there.
+const sealed = schemas.Position(math.MaxUint64)
+
 // owns is false for a decision of a worker whose term is over, and follows the
 // terms. A term whose claim has not been read is newer: its claim stands before
 // the place where the reading began.
 func (s *state) owns(e *schemas.Event, at schemas.Position) bool {
 	switch {
+	case s.term == sealed:
+		return false
+	case e.Kind == schemas.Kind_KIND_SEALED:
+		s.term = sealed
+		return false
 	case e.Kind == schemas.Kind_KIND_CLAIMED:
 		s.term = at
 	case e.Kind > schemas.Kind_KIND_CLAIMED && e.Kind < schemas.Kind_KIND_STARTED:

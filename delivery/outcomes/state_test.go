@@ -27,6 +27,10 @@ func TestOwns(t *testing.T) {
 		{decision(4), true},
 		{unreached(3), false},
 		{unreached(4), true},
+		{&schemas.Event{Kind: schemas.Kind_KIND_SEALED}, false}, // nothing counts behind it
+		{&schemas.Event{Kind: schemas.Kind_KIND_CLAIMED}, false},
+		{decision(10), false},
+		{&schemas.Event{Kind: schemas.Kind_KIND_PUSHED}, false},
 	} {
 		if got := s.owns(c.event, schemas.Position(at+1)); got != c.owned {
 			t.Errorf("record %d: %v, want %v", at, got, c.owned)

@@ -65,6 +65,9 @@ func (f *Feed) serve(ctx context.Context, p *eventlog.Partition) error {
 	}
 	defer w.end()
 	w.readApps()
+	if err := w.former(ctx); err != nil {
+		return err
+	}
 	if err := w.start(ctx); err != nil {
 		return err
 	}

@@ -120,6 +120,14 @@ func TestOnlyTheNewestTermDecides(t *testing.T) {
 		{func() (*schemas.Event, schemas.Position) {
 			return &schemas.Event{Kind: schemas.Kind_KIND_SENT}, 15
 		}, true},
+		{func() (*schemas.Event, schemas.Position) {
+			return &schemas.Event{Kind: schemas.Kind_KIND_SEALED}, 16
+		}, false},
+		{func() (*schemas.Event, schemas.Position) { return claimed(17) }, false}, // behind the seal
+		{func() (*schemas.Event, schemas.Position) { return outcome(17, 18) }, false},
+		{func() (*schemas.Event, schemas.Position) {
+			return &schemas.Event{Kind: schemas.Kind_KIND_PUSHED}, 19
+		}, false},
 	} {
 		if got := s.owns(step.event()); got != step.owns {
 			t.Errorf("step %d: owns = %v, want %v", i, got, step.owns)
