@@ -93,6 +93,20 @@ func TestPeers(t *testing.T) {
 	if !p.replaced(2) {
 		t.Error("a newer start of the own number was missed")
 	}
+	for _, leaves := range []uint64{p.started - 1, p.started} { // a former life did so too
+		say(alive(2, leaves, 0, ""))
+		p.hear(p.started)
+		select {
+		case <-p.last:
+			if leaves != p.started {
+				t.Error("a former life's last word is taken for this one's")
+			}
+		default:
+			if leaves == p.started {
+				t.Error("the own last word was missed")
+			}
+		}
+	}
 }
 
 // TestMetrics: every counter reaches the meter, and reasons are words.

@@ -16,12 +16,16 @@ const drainEvery = 20 * time.Millisecond
 // another gate it does nothing: drain closes them all at once. It fails with
 // [ErrReplaced] when there is no more to hand over.
 func (g *Gate) handOver(life *life) error {
-	if g.cfg.DrainTime == 0 || len(g.peers.others()) == 0 {
+	if g.cfg.DrainTime == 0 {
+		return nil
+	}
+	g.draining.Store(true)
+	life.speak()
+	g.awaitOwnWord()
+	if len(g.peers.others()) == 0 {
 		return nil
 	}
 	g.cfg.Logger.Info("gate hands its devices over", "connections", g.table.len(), "rate", g.cfg.DrainRate, "at_most", g.cfg.DrainTime)
-	g.draining.Store(true)
-	life.speak()
 	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.DrainTime)
 	defer cancel()
 	h := handover{gate: g}
@@ -32,6 +36,20 @@ func (g *Gate) handOver(life *life) error {
 	}
 	g.cfg.Logger.Info("gate has handed its devices over", "redirected", g.metrics.redirects.Load(), "left", g.wheel.len())
 	return nil
+}
+
+// hearWithin is how long a gate waits for its own word that it drains.
+const hearWithin = 2 * time.Second
+
+// awaitOwnWord waits until the gate has read that word, and with it who else is
+// there, a gate that has only just started too. The log may be away.
+func (g *Gate) awaitOwnWord() {
+	t := time.NewTimer(hearWithin)
+	defer t.Stop()
+	select {
+	case <-g.peers.last:
+	case <-t.C:
+	}
 }
 
 // handover redirects so many devices a second and no more: they resume on gates

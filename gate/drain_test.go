@@ -47,6 +47,7 @@ func crowd(t *testing.T, devices, rate int) (*Gate, []*politeSocket) {
 	for n, load := range map[uint32]uint64{3: 100, 4: 400} {
 		g.peers.gates[n] = peer{address: map[uint32]string{3: "three", 4: "four"}[n], lease: 1e7, connections: load}
 	}
+	close(g.peers.last)
 	list := g.peers.living()
 	g.peers.list.Store(&list)
 	all := make([]*politeSocket, devices)
@@ -100,11 +101,12 @@ func TestHandOverEnds(t *testing.T) {
 		after time.Duration
 		left  int
 	}{
-		"time is over":   {func(g *Gate) { g.cfg.DrainTime = 2 * time.Second }, nil, 2 * time.Second, 80},
-		"no time":        {func(g *Gate) { g.cfg.DrainTime = 0 }, nil, 0, 100},
-		"no other gate":  {func(g *Gate) { g.peers.list.Store(new([]string)) }, nil, 0, 100},
-		"they have gone": {func(g *Gate) { clear(g.peers.gates) }, nil, 10 * time.Second, 0},
-		"it is replaced": {func(g *Gate) { g.peers.started = g.incarnation.Load() + 1 }, ErrReplaced, drainEvery, 100},
+		"time is over":    {func(g *Gate) { g.cfg.DrainTime = 2 * time.Second }, nil, 2 * time.Second, 80},
+		"the log is away": {func(g *Gate) { g.peers.last = make(chan struct{}) }, nil, 12 * time.Second, 0},
+		"no time":         {func(g *Gate) { g.cfg.DrainTime = 0 }, nil, 0, 100},
+		"no other gate":   {func(g *Gate) { g.peers.list.Store(new([]string)) }, nil, 0, 100},
+		"they have gone":  {func(g *Gate) { clear(g.peers.gates) }, nil, 10 * time.Second, 0},
+		"it is replaced":  {func(g *Gate) { g.peers.started = g.incarnation.Load() + 1 }, ErrReplaced, drainEvery, 100},
 		"a login on its way": {func(g *Gate) {
 			s := &politeSocket{}
 			c := g.newConn(s, peerOf(&net.TCPAddr{}))

@@ -26,6 +26,7 @@ const (
 type peers struct {
 	own   uint32        // fixed
 	ready chan struct{} // closed when the topic was read to the end as of the start
+	last  chan struct{} // closed when it was read up to our own word that we drain
 	list  atomic.Pointer[[]string]
 	read  atomic.Uint64 // least that a living gate but this one has read of the control topic
 
@@ -33,6 +34,8 @@ type peers struct {
 	gates   map[uint32]peer
 	newest  int64  // broker time of the newest record, microseconds
 	started uint64 // newest `started` of our own number
+	leaves  uint64 // newest incarnation of our own number that has said no address
+	heard   sync.Once
 }
 
 type peer struct {
@@ -46,7 +49,7 @@ type peer struct {
 
 // newPeers knows nobody yet.
 func newPeers(own uint32) *peers {
-	p := &peers{own: own, ready: make(chan struct{}), gates: make(map[uint32]peer)}
+	p := &peers{own: own, ready: make(chan struct{}), last: make(chan struct{}), gates: make(map[uint32]peer)}
 	p.list.Store(new([]string))
 	p.read.Store(math.MaxUint64)
 	return p
@@ -104,12 +107,25 @@ func (p *peers) apply(position uint64, at int64, e *schemas.Event) {
 		p.gates[e.Gate] = peer{strings.Clone(e.Started.GetAddress()), position, e.Started.GetLease() * 1000, at, 0, e.Started.GetControl()}
 	case schemas.Kind_KIND_ALIVE:
 		if e.Incarnation >= known.incarnation {
+			if e.Gate == p.own && e.Alive.GetAddress() == "" {
+				p.leaves = max(p.leaves, e.Incarnation)
+			}
 			p.gates[e.Gate] = peer{strings.Clone(e.Alive.GetAddress()), e.Incarnation, e.Alive.GetLease() * 1000, at, e.Alive.GetConnections(), e.Alive.GetControl()}
 		}
 	case schemas.Kind_KIND_STOPPED:
 		if e.Incarnation >= known.incarnation {
 			delete(p.gates, e.Gate)
 		}
+	}
+}
+
+// hear closes last when our own sign of life without an address has been read: of
+// everybody who was there before it is known now that they are.
+func (p *peers) hear(incarnation uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if incarnation != 0 && p.leaves == incarnation {
+		p.heard.Do(func() { close(p.last) })
 	}
 }
 
@@ -188,6 +204,7 @@ func (g *Gate) serveGates(ctx context.Context, p *eventlog.Partition) error {
 			return nil //nolint:nilerr // the reader is being stopped
 		}
 		g.peers.fold(b.Entries)
+		g.peers.hear(g.incarnation.Load())
 		if g.peers.replaced(g.incarnation.Load()) {
 			g.stop(ErrReplaced)
 		}
