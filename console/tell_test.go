@@ -115,6 +115,12 @@ var stories = map[string]func(*story){
 		s.disconnected("phone", conn(2, 5), "heartbeat_timeout", -7*time.Second)
 		s.pushed("driver-7")
 	},
+	"nobody is connected": func(s *story) {
+		s.connected("phone", conn(2, 5), "login", -time.Hour)
+		s.disconnected("phone", conn(2, 5), "heartbeat_timeout", -7*time.Second)
+		s.pushed("driver-7")
+		s.hop("unreached", 5, 3*time.Second, func(h *Hop) { h.Node = "delivery-1@a" })
+	},
 	"waits for two devices": func(s *story) {
 		s.connected("phone", conn(2, 5), "login", -26*time.Hour)
 		s.disconnected("phone", conn(2, 5), "io_error", -25*time.Hour)

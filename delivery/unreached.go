@@ -22,7 +22,7 @@ func (c *Core) unreachedAt(u *mailbox.User, p *mailbox.Push) int64 {
 		if !p.For(d.Name) {
 			continue
 		}
-		if d.Connected() && c.gates.Usable(d.Conn) || i < len(p.Copies) && c.dispatched(p, &p.Copies[i]) {
+		if i < len(p.Copies) && c.dispatched(p, &p.Copies[i]) || d.Connected() && c.gates.Usable(d.Conn) {
 			return 0
 		}
 		if !d.Connected() {

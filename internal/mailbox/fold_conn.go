@@ -13,32 +13,36 @@ import (
 // equal counts, log order decides.
 func (u *User) connected(pos schemas.Position, at int64, e *schemas.Event) {
 	b := e.Connected
-	if b == nil {
-		return
-	}
-	if u.known(e.Conn()) {
+	if b == nil || u.known(e.Conn()) {
 		return
 	}
 	u.outlived(e)
-	session, install := schemas.IDFrom(e.Session), schemas.IDFrom(b.Install)
 	if !b.Login && u.gave(e.Device, schemas.Position(b.LoginAt)) {
-		u.close(Closing{Device: e.Device, Conn: e.Conn(), Reason: schemas.Reason_REASON_SESSION_ENDED, Install: install})
+		u.turnAway(e, schemas.Reason_REASON_SESSION_ENDED)
 		return
 	}
 	i := u.deviceFor(e.Device, at)
 	d := &u.Devices[i]
 	d.linked, u.moved = true, true
 	loginAt := d.loginOf(pos, e)
-	reason := d.endOf(session, loginAt)
-	if reason == 0 && d.Install == install && b.Count < d.Count {
-		reason = schemas.Reason_REASON_STALE_LOGIN
-	}
-	if reason != 0 {
-		u.close(Closing{Device: e.Device, Conn: e.Conn(), Reason: reason, Install: install})
+	if reason := d.endOf(e, loginAt); reason != 0 {
+		u.turnAway(e, reason)
 		return
 	}
-	u.endRoute(i, at, d.alternated(install, at))
+	u.endRoute(i, at, d.alternated(schemas.IDFrom(b.Install), at))
 	u.inherit(i, at)
+	d.begin(loginAt, e)
+	u.route(i, pos, at, e)
+}
+
+// turnAway closes a connection that gets no route.
+func (u *User) turnAway(e *schemas.Event, reason schemas.Reason) {
+	u.close(Closing{Device: e.Device, Conn: e.Conn(), Reason: reason, Install: schemas.IDFrom(e.Connected.Install)})
+}
+
+// begin gives the device the session of a connected, or goes on with it.
+func (d *Device) begin(loginAt schemas.Position, e *schemas.Event) {
+	b, session := e.Connected, schemas.IDFrom(e.Session)
 	if d.Session != session {
 		d.Before = d.Session
 	}
@@ -46,9 +50,8 @@ func (u *User) connected(pos schemas.Position, at int64, e *schemas.Event) {
 		d.Leaving = 0
 	}
 	d.Live, d.Session, d.LoginAt, d.Ended = true, session, loginAt, 0
-	d.Install, d.Count, d.SessionTime = install, b.Count, b.SessionTime
+	d.Install, d.Count, d.SessionTime = schemas.IDFrom(b.Install), b.Count, b.SessionTime
 	d.Platform, d.Version = strings.Clone(b.Platform), strings.Clone(b.ClientVersion)
-	u.route(i, pos, at, e)
 }
 
 // known says that the connection has its route, or is closing: its connected is a
@@ -143,16 +146,19 @@ func (d *Device) loginOf(pos schemas.Position, e *schemas.Event) schemas.Positio
 	return 0
 }
 
-// endOf says why a session of the device, named by its login, has ended; 0 if
-// it has not. A newer login has ended every older one. Of the newest, the device
+// endOf says why the session of a connected, named by its login, gets no route; 0
+// if it does. A newer login has ended every older one. Of the newest, the device
 // hears the reason again: one that was kicked while it was away must not log in
-// by itself.
-func (d *Device) endOf(session schemas.ID, loginAt schemas.Position) schemas.Reason {
+// by itself. Within one install the higher count is the newer connection.
+func (d *Device) endOf(e *schemas.Event, loginAt schemas.Position) schemas.Reason {
+	b := e.Connected
 	switch {
 	case loginAt < d.LoginAt:
 		return schemas.Reason_REASON_SESSION_ENDED
-	case loginAt == d.LoginAt && session == d.Session:
+	case loginAt == d.LoginAt && schemas.IDFrom(e.Session) == d.Session && d.Ended != 0:
 		return d.Ended
+	case d.Install == schemas.IDFrom(b.Install) && b.Count < d.Count:
+		return schemas.Reason_REASON_STALE_LOGIN
 	}
 	return 0
 }
@@ -212,11 +218,11 @@ func (u *User) leave(e *schemas.Event) {
 // has seen the anonymous ticket. That session goes, also where a connection of it
 // comes late.
 func (u *User) identified(e *schemas.Event) {
-	i := u.Device(e.Device)
-	if i < 0 {
+	i, session := u.Device(e.Device), schemas.IDFrom(e.Identified.GetSession())
+	if i < 0 || session.IsZero() {
 		return
 	}
-	if d := &u.Devices[i]; d.Live && d.Session == schemas.IDFrom(e.Identified.GetSession()) {
+	if d := &u.Devices[i]; d.Live && d.Session == session {
 		d.Leaving, d.linked, u.moved = schemas.Reason_REASON_IDENTIFIED, true, true
 	}
 }

@@ -26,6 +26,7 @@ const (
 	rankUplinked    = 2
 	rankCancelAsked = 3
 	rankReleased    = 4
+	rankUnreached   = 5
 	rankDispatched  = 10
 	rankBounced     = 20
 	rankSent        = 21
@@ -47,6 +48,9 @@ func (r *rows) add(e *schemas.Event, at place) {
 		r.hop(e, at, rankCancelAsked).push = schemas.IDFrom(e.CancelAsked.GetPushId())
 	case schemas.Kind_KIND_RELEASED:
 		r.hop(e, at, rankReleased).position = e.Released.GetPosition()
+	case schemas.Kind_KIND_UNREACHED:
+		h := r.hop(e, at, rankUnreached)
+		h.position, h.push = e.Unreached.GetPosition(), schemas.IDFrom(e.Unreached.GetPushId())
 	case schemas.Kind_KIND_SENT:
 		r.sent(e, at)
 	case schemas.Kind_KIND_BOUNCED:

@@ -122,6 +122,9 @@ func pushTests() []kindTest {
 		}},
 		{"released", event(schemas.Kind_KIND_RELEASED, func(e *schemas.Event) { e.Released = &schemas.Released{Position: 700} }),
 			rows{hops: []hopRow{hopOf("released", rankReleased, func(h *hopRow) { h.position = 700 })}}},
+		{"unreached", event(schemas.Kind_KIND_UNREACHED, func(e *schemas.Event) {
+			e.Unreached = &schemas.Unreached{Position: 700, PushId: testPush[:]}
+		}), rows{hops: []hopRow{hopOf("unreached", rankUnreached, func(h *hopRow) { h.position, h.push = 700, testPush })}}},
 		{"cancel_asked", event(schemas.Kind_KIND_CANCEL_ASKED, func(e *schemas.Event) { e.CancelAsked = &schemas.CancelAsked{PushId: testPush[:]} }),
 			rows{hops: []hopRow{hopOf("cancel_asked", rankCancelAsked, func(h *hopRow) { h.push = testPush })}}},
 	}
@@ -197,7 +200,7 @@ var silent = []schemas.Kind{
 	schemas.Kind_KIND_UNSPECIFIED, schemas.Kind_KIND_ACKED, schemas.Kind_KIND_CLAIMED, schemas.Kind_KIND_RESTATED, schemas.Kind_KIND_SEALED,
 	schemas.Kind_KIND_STARTED, schemas.Kind_KIND_ALIVE, schemas.Kind_KIND_STOPPED, schemas.Kind_KIND_TICK,
 	schemas.Kind_KIND_APP_SET, schemas.Kind_KIND_APP_REMOVED, schemas.Kind_KIND_REVOKED, schemas.Kind_KIND_CLUSTER_KEY_SET,
-	schemas.Kind_KIND_IDENTIFIED, schemas.Kind_KIND_UNREACHED,
+	schemas.Kind_KIND_IDENTIFIED,
 }
 
 // unfolded are the rows as if each hop had one of its own.
