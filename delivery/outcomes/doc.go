@@ -28,6 +28,12 @@
 // the topic is back: they lie in the log meanwhile, for as long as that is
 // retained.
 //
+// # The next epoch
+//
+// Behind a partition's seal nothing counts. A partition of a later epoch begins
+// when all of the former one has been told and committed, so that a user's
+// records keep their order across the change.
+//
 // # What may be lost
 //
 // Nothing that the log retains. A feed that is further behind than retention

@@ -241,6 +241,34 @@ func (w *world) waiting() (n int64) {
 	return n
 }
 
+// What is told of a later epoch comes after all of the former one, up to its
+// seals; what stands behind a seal is told by nobody.
+func TestFeedEpochs(t *testing.T) {
+	w := newWorld(t)
+	w.apps.set(map[string]int64{"freight": 1})
+	freight := w.reader("freight")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	w.end("freight", "anna", 1, 1)
+	if err := w.log.Grow(ctx, eventlog.GrowConfig{Partitions: 3, Replication: 1, Ask: time.Millisecond, Gone: time.Second, Wait: patience}); err != nil {
+		t.Fatal(err)
+	}
+	w.end("freight", "anna", 2, 1)
+	next := eventlog.EventsOf(1)
+	w.addTo(next, ended("freight", "anna", 3, 1<<48))
+	w.addTo(next, ended("freight", "bert", 4, 1<<48))
+	_, stop := w.feed()
+	freight.expect("anna/1")
+	if got := fmt.Sprint(freight.next(2)); got != "[anna/3 bert/4]" && got != "[bert/4 anna/3]" {
+		t.Errorf("told %s", got)
+	}
+	stop()
+	w.end("freight", "anna", 5, 1) // still behind the seal
+	w.addTo(next, ended("freight", "anna", 6, 1<<48))
+	w.feed()
+	freight.expect("anna/6")
+}
+
 // A lane keeps the order of what a topic refuses for a while.
 func TestLane(t *testing.T) {
 	var took []string

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	otelmetric "go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.uber.org/goleak"
 
@@ -30,7 +31,8 @@ type world struct {
 	faults   *eventlog.Faults
 	appender *eventlog.Appender
 	apps     *wanted
-	metrics  *metric.ManualReader
+	metrics  *metric.ManualReader // of the feeds
+	meter    otelmetric.Meter
 }
 
 // wanted are the apps that are told.
@@ -62,6 +64,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { _ = kafka.Close() })
 	w := &world{t: t, addrs: kafka.Addrs(), faults: &eventlog.Faults{}, apps: &wanted{changed: make(chan struct{})}, metrics: metric.NewManualReader()}
 	w.log = w.open(nil)
+	w.meter = metric.NewMeterProvider(metric.WithReader(w.metrics)).Meter("test")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	specs := append(eventlog.Specs(1, 2, 1), eventlog.AppSpecs("freight", 1, 1)...)
@@ -88,8 +91,7 @@ func (w *world) open(faults *eventlog.Faults) *eventlog.Log {
 // feed runs one, on its own way to the log, until stop or the end of the test.
 func (w *world) feed() (f *Feed, stop func()) {
 	w.t.Helper()
-	meter := metric.NewMeterProvider(metric.WithReader(w.metrics)).Meter("test")
-	f, err := New(Config{Log: w.open(w.faults), Apps: w.apps.get, Session: 6 * time.Second, Meter: meter})
+	f, err := New(Config{Log: w.open(w.faults), Apps: w.apps.get, Session: 6 * time.Second, Meter: w.meter})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -114,6 +116,11 @@ func (w *world) run(f func(context.Context) error) (stop func()) {
 // add appends an event and returns its position.
 func (w *world) add(e *schemas.Event) schemas.Position {
 	w.t.Helper()
+	return w.addTo(eventlog.EventsTopic, e)
+}
+
+func (w *world) addTo(topic string, e *schemas.Event) schemas.Position {
+	w.t.Helper()
 	value, err := e.MarshalVT()
 	if err != nil {
 		w.t.Fatal(err)
@@ -121,7 +128,7 @@ func (w *world) add(e *schemas.Event) schemas.Position {
 	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
 	defer cancel()
 	at, err := w.appender.AppendWait(ctx, eventlog.Record{
-		Topic: eventlog.EventsTopic, Partition: eventlog.ByKey, Key: schemas.Key(e.App, e.User), Value: value,
+		Topic: topic, Partition: eventlog.ByKey, Key: schemas.Key(e.App, e.User), Value: value,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -136,11 +143,15 @@ func (w *world) claim() uint64 {
 
 // end ends the nth push of a user of the app.
 func (w *world) end(app, user string, n int, term uint64) schemas.Position {
+	return w.add(ended(app, user, n, term))
+}
+
+func ended(app, user string, n int, term uint64) *schemas.Event {
 	id := schemas.NewID(time.Now())
-	return w.add(&schemas.Event{
+	return &schemas.Event{
 		Kind: schemas.Kind_KIND_OUTCOME, App: app, User: user, Term: term, TraceId: id[:],
 		Outcome: &schemas.Outcome{Position: uint64(n), PushId: id[:], Class: schemas.Class_CLASS_LOST, Reason: schemas.Reason_REASON_EXPIRED},
-	})
+	}
 }
 
 // record is one as an app-server reads it.

@@ -90,11 +90,6 @@ func (w *worker) start(ctx context.Context) error {
 		return err
 	}
 	from = max(from, committed)
-	if from != committed {
-		if err := w.p.Commit(ctx, from, w.state.encode()); err != nil {
-			return err
-		}
-	}
 	if err := w.p.Start(from, w.state.serials); err != nil {
 		return err
 	}
@@ -104,7 +99,10 @@ func (w *worker) start(ctx context.Context) error {
 	}
 	w.next = w.p.Offset()
 	w.reading = newStretch(w.wake, w.next)
-	return nil
+	if w.next == committed {
+		return nil
+	}
+	return w.p.Commit(ctx, w.next, w.state.encode())
 }
 
 // earliest time from which on an app is told.
