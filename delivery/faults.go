@@ -20,6 +20,7 @@ type Faults struct {
 	SaysTwice         bool // an outcome that is under way is said again
 	CancelsDispatched bool // a cancel also ends what was dispatched
 	PoisonSpreads     bool // with a poison push, what was dispatched beside it is given up
+	SendsLate         bool // a route that began after a push's ttl gets it all the same
 	LosesDeadlines    bool // who leaves memory leaves no time behind
 	LosesKept         bool // what comes about an absent user is not kept
 }

@@ -78,7 +78,7 @@ func (c *Core) writePushes(u *mailbox.User, w *userWork, i int) bool {
 		if flying == 0 && cp.Tries >= narrowAfter {
 			window = 1
 		}
-		if flying++; flying > window || c.now > p.Dead && p.Pos > s.at {
+		if flying++; flying > window || c.late(d, p) && p.Pos > s.at {
 			return false
 		}
 		if p.Pos > s.at {
@@ -89,6 +89,13 @@ func (c *Core) writePushes(u *mailbox.User, w *userWork, i int) bool {
 		}
 	}
 	return true
+}
+
+// late: the push must not be sent to the device any more. A user who came back from
+// rows may be known beyond what has been read: a route that began after the ttl
+// gets nothing, whatever the time is here.
+func (c *Core) late(d *mailbox.Device, p *mailbox.Push) bool {
+	return c.now > p.Dead || d.Since > p.Dead && !c.faults.SendsLate
 }
 
 func (c *Core) window(d *mailbox.Device) int {
