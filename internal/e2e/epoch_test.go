@@ -65,6 +65,10 @@ func TestNextEpoch(t *testing.T) {
 	if err := funnel.Await(ctx, w.url(app.DevConsole), w.App.Name); err != nil {
 		t.Error(err)
 	}
+	rebuilt, err := app.Rebuild(ctx, w.Base, app.RebuildConfig{Wait: patience})
+	if err != nil || !rebuilt.Swapped || rebuilt.Partitions != 4+8 {
+		t.Errorf("rebuilt from both epochs: %+v (%v)", rebuilt, err)
+	}
 	t.Logf("%d pushes to %d phones; the change took %v", l.accepted(), len(phones), took)
 }
 

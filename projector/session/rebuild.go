@@ -50,7 +50,7 @@ type Rebuild struct {
 
 // Rebuilt says what a rebuild did.
 type Rebuilt struct {
-	Partitions  int
+	Partitions  int // of all epochs
 	Events      int64
 	Differences []Difference // in the order of their names; empty = none
 	Swapped     bool
@@ -67,7 +67,7 @@ func NewRebuild(cfg RebuildConfig) (*Rebuild, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Rebuild{cfg: cfg, legs: newLegs()}, nil
+	return &Rebuild{cfg: cfg}, nil
 }
 
 // Run rebuilds, compares and swaps. Until the swap's commit nothing that is
@@ -90,21 +90,31 @@ func (r *Rebuild) run(ctx context.Context) (done Rebuilt, err error) {
 	}
 	defer r.db.Close()
 
+	if err := r.formerEpochs(ctx, &done); err != nil {
+		return done, err
+	}
+	return done, r.legsOf(ctx, &done, func(ctx context.Context) error { return r.replace(ctx, &done) })
+}
+
+// legsOf folds the topic of the tables while do sets the targets.
+func (r *Rebuild) legsOf(ctx context.Context, done *Rebuilt, do func(context.Context) error) error {
+	r.legs = newLegs()
 	ctx, cancel := context.WithCancelCause(ctx)
 	followed := make(chan error, 1)
 	go func() {
 		followed <- r.cfg.Log.Follow(ctx, eventlog.FollowConfig{
-			Topic: eventlog.EventsTopic, Serve: r.serve(cancel), Fetch: eventlog.Fetch{MaxWait: 100 * time.Millisecond, Reuse: true},
+			Topic: r.tables.topic, Serve: r.serve(cancel), Fetch: eventlog.Fetch{MaxWait: 100 * time.Millisecond, Reuse: true},
 		})
 	}()
 	said := make(chan struct{})
 	go func() { defer close(said); r.legs.say(ctx, r.cfg.Logger) }()
-	err = r.replace(ctx, &done)
+	err := do(ctx)
 	cancel(err)
 	err = errors.Join(err, <-followed)
 	<-said
-	done.Partitions, done.Events = r.legs.sum()
-	return done, err
+	partitions, events := r.legs.sum()
+	done.Partitions, done.Events = done.Partitions+partitions, done.Events+events
+	return err
 }
 
 // near is how long the way to the live tables may take when the swap begins.

@@ -36,7 +36,7 @@ func (r *Rebuild) compare(ctx context.Context) (found []Difference, err error) {
 	}
 	moment := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err = pgx.BeginTxFunc(ctx, r.tables.conn, moment, func(live pgx.Tx) error {
-		places, err := placesOf(ctx, live)
+		places, err := placesOf(ctx, live, r.tables.topic)
 		if err != nil {
 			return err
 		}

@@ -86,6 +86,7 @@ func (w *rebuilder) begin(ctx context.Context, to livePlace) (err error) {
 	}
 	if w.snap.Next == 0 {
 		w.withoutBeginning(to)
+		w.withoutAnything(to)
 	}
 	w.snap.DropBodies()
 	w.snap.State.Track()

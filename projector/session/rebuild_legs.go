@@ -11,8 +11,9 @@ import (
 
 // livePlace is where the live tables stand in one partition.
 type livePlace struct {
-	next int64
-	term schemas.Position
+	next   int64
+	term   schemas.Position
+	sealed bool
 }
 
 // legs are the stretches that a rebuild goes: for each partition a target, set

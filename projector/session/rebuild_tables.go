@@ -33,6 +33,7 @@ type tables struct {
 	live    string // schemas
 	rebuilt string // of the fresh tables, until the swap
 	before  string // of the former ones, from the swap on
+	topic   string // whose positions are reached: waybill.events of the newest epoch in the end
 }
 
 // longestName of a schema, in bytes: Postgres cuts off what is longer.
@@ -45,7 +46,7 @@ func openTables(ctx context.Context, dsn string) (*tables, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to postgres: %w", err)
 	}
-	t := &tables{conn: conn, dsn: dsn}
+	t := &tables{conn: conn, dsn: dsn, topic: eventlog.EventsTopic}
 	if err := t.lock(ctx); err != nil {
 		return nil, errors.Join(err, conn.Close(ctx))
 	}
@@ -130,19 +131,20 @@ type querier interface {
 
 // places is where the live tables stand.
 func (t *tables) places(ctx context.Context) (map[int32]livePlace, error) {
-	return placesOf(ctx, t.conn)
+	return placesOf(ctx, t.conn, t.topic)
 }
 
-func placesOf(ctx context.Context, q querier) (map[int32]livePlace, error) {
-	rows, err := q.Query(ctx, sqlPlaces, eventlog.EventsTopic)
+func placesOf(ctx context.Context, q querier, topic string) (map[int32]livePlace, error) {
+	rows, err := q.Query(ctx, sqlPlaces, topic)
 	if err != nil {
 		return nil, fmt.Errorf("read where the tables stand: %w", err)
 	}
 	all := make(map[int32]livePlace)
 	var partition int32
 	var next, term int64
-	_, err = pgx.ForEachRow(rows, []any{&partition, &next, &term}, func() error {
-		all[partition] = livePlace{next: next, term: schemas.Position(term)}
+	var sealed bool
+	_, err = pgx.ForEachRow(rows, []any{&partition, &next, &term, &sealed}, func() error {
+		all[partition] = livePlace{next: next, term: schemas.Position(term), sealed: sealed}
 		return nil
 	})
 	if err != nil {
@@ -215,7 +217,7 @@ func (r *Rebuild) swapIn(ctx context.Context, tx pgx.Tx, names []string) error {
 			return err
 		}
 	}
-	places, err := placesOf(ctx, tx)
+	places, err := placesOf(ctx, tx, t.topic)
 	if err != nil {
 		return err
 	}

@@ -1,3 +1,3 @@
-SELECT partition, next, term
+SELECT partition, next, term, sealed
 FROM projection
 WHERE topic = $1
