@@ -24,7 +24,7 @@ func otherVariables() []string {
 		"WAYBILL_ENGINE_CHILD", "WAYBILL_ENGINE_LOCKED", "WAYBILL_ENGINE_TEST_PARENT", // from an engine's parent to its child
 		"WAYBILL_HOST", "WAYBILL_DB_PASSWORD", // of compose.yaml
 		"WAYBILL_ENGINES", "WAYBILL_CLUSTER_HOLDER", "WAYBILL_GATE_DEVICES", // tests: which engines, their keeper, how many devices
-		"WAYBILL_SEED", "WAYBILL_SCHEDULES", "WAYBILL_FAULT_SCHEDULES", "WAYBILL_SHOW", "WAYBILL_WITHOUT", // simulation and long tests
+		"WAYBILL_SEED", "WAYBILL_SCHEDULES", "WAYBILL_FAULT_SCHEDULES", "WAYBILL_SHOW", "WAYBILL_WHOLE", "WAYBILL_WITHOUT", // simulation and long tests
 	}
 }
 

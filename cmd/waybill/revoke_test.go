@@ -37,3 +37,37 @@ func TestRotateFlags(t *testing.T) {
 		t.Errorf("%x, %v", c.Migrate.ClusterKey, err)
 	}
 }
+
+// TestOperate: what an operator asks of the log alone is done, or it is said why not.
+func TestOperate(t *testing.T) {
+	t.Parallel()
+	w := &world{t: t, dir: t.TempDir(), kafka: freeAddress(t), home: t.TempDir()} // no databases
+	w.writeApps()
+	w.startKafka()
+	w.migrate().ends(exitDrained)
+	rotate := func(more ...string) func() *proc {
+		return func() *proc { return w.migrate(append(more, "--rotate-key")...) }
+	}
+	revoke := func(app string) func() *proc {
+		return func() *proc {
+			return waybill(t, w.env(), "revoke", flag("app", app), "--user=ann", "--device=phone")
+		}
+	}
+	other := flag("cluster-key", strings.Repeat("f", 64))
+	for _, step := range []struct {
+		run  func() *proc
+		code int
+		says string
+	}{
+		{rotate(), exitDrained, "gates seal with it when all of them have read it\" key=1"},
+		{rotate(), exitDrained, "key=2"},
+		{rotate(other), exitFailed, "--forget-keys"},
+		{rotate(other, "--forget-keys"), exitDrained, "key=3"},
+		{revoke("freight"), exitDrained, "revoked: the sessions of device phone of user ann of app freight"},
+		{revoke("fright"), exitFailed, `there is no app "fright"; allowed: freight`},
+	} {
+		if said := step.run().ends(step.code); !strings.Contains(said, step.says) {
+			t.Errorf("it says %q, want %q", said, step.says)
+		}
+	}
+}
