@@ -28,7 +28,7 @@ func (c *check) rest(p phase, last int) {
 	if p == reconnect {
 		c.agree()
 	}
-	if p == reconnect && c.w.devices[0].kicked && c.w.devices[1].kicked && !c.w.restored {
+	if p == reconnect && c.w.devices[0].kicked && c.w.devices[1].kicked && !c.w.restored && len(c.w.devices) == 2 {
 		c.w.fail("both devices are kicked")
 	}
 }
@@ -56,12 +56,12 @@ func (c *check) bounded() {
 // ears: whoever wants a connection has one and hears.
 func (c *check) ears(p phase, last int) {
 	u := c.state.Users[userKey]
-	for i, d := range c.w.devices {
+	for _, d := range c.w.devices {
 		if d.hung {
 			c.zombie(d)
 			continue
 		}
-		if d.stay || c.w.missing && p == late {
+		if d.away() || c.w.missing && p == late || d.cloned() && d.conn == nil {
 			continue
 		}
 		j := u.Device(d.name)
@@ -69,11 +69,11 @@ func (c *check) ears(p phase, last int) {
 			c.w.fail("device %s is connected and deaf (%s)", d.name, p)
 			return
 		}
-		if p == lastPush && !c.seen(i, position(last)) {
+		if p == lastPush && !c.seen(d.index, position(last)) {
 			c.w.fail("device %s is connected and deaf: the last push does not arrive", d.name)
 		}
-		if p == reconnect && len(c.gaps[i]) > 0 {
-			c.w.fail("device %s was not told that %v overflowed", d.name, c.gaps[i])
+		if p == reconnect && len(c.gaps[d.index]) > 0 {
+			c.w.fail("device %s was not told that %v overflowed", d.name, c.gaps[d.index])
 		}
 	}
 }
@@ -100,8 +100,8 @@ func (c *check) delivered(p phase) {
 		return
 	}
 	for i := range u.Devices {
-		d, phone := &u.Devices[i], c.w.devices[c.w.deviceIndex(u.Devices[i].Name)]
-		if phone.hung || phone.conn == nil || phone.conn.id() != d.Conn {
+		d, phone := &u.Devices[i], c.w.heardBy(u.Devices[i].Conn)
+		if phone == nil || phone.hung {
 			continue
 		}
 		for _, p := range u.Pushes {

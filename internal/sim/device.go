@@ -16,6 +16,7 @@ type frame struct {
 	size   int
 	gap    *schemas.Gap
 	reason schemas.Reason
+	after  int64 // of a close: milliseconds to wait
 }
 
 type frameKind uint8
@@ -76,6 +77,7 @@ type device struct {
 	working frame // the application has begun with it, if pos is not 0
 	stay    bool  // told not to reconnect
 	kicked  bool  // ... by a kick
+	until   int64 // it waits before it dials
 	hung    bool  // reads nothing, says nothing
 	backup  *storage
 
@@ -106,7 +108,7 @@ func (d *device) dial() bool {
 	if g.exited && d.w.calm {
 		g = d.w.current[2-g.number] // the other one
 	}
-	if d.stay || d.conn != nil || g.exited {
+	if d.away() || d.conn != nil || g.exited {
 		return false
 	}
 	d.count++
@@ -161,7 +163,7 @@ func (d *device) renew() {
 	d.drop()
 	d.w.installs++
 	d.storage = storage{install: number('i', d.w.installs)}
-	d.stay, d.kicked, d.began = false, false, 0
+	d.stay, d.kicked, d.began, d.until = false, false, 0, 0
 }
 
 func (d *device) loseStorage() {
@@ -256,7 +258,7 @@ func (d *device) frame(f frame) {
 	case resumedFrame:
 		d.resumed(f)
 	case closed:
-		d.closed(f.reason)
+		d.closed(f)
 	}
 }
 
@@ -305,10 +307,12 @@ func (d *device) resumed(f frame) {
 }
 
 // closed does what docs/protocol.md says about each reason.
-func (d *device) closed(reason schemas.Reason) {
+func (d *device) closed(f frame) {
+	reason := f.reason
 	d.w.say("device %s is closed: %s", d.name, reason.Word())
 	c := d.conn
 	d.drop()
+	d.waits(reason, f.after)
 	switch reason {
 	case schemas.Reason_REASON_KICKED:
 		d.stay, d.kicked, d.ticket = true, true, ticket{}

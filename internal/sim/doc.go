@@ -8,10 +8,12 @@
 // What stands around them is a model: one partition with a broker's clock, the
 // gates topic, two partitions of dispatch, a network, two gates that are
 // killed, stopped and replaced, a projector that is killed and whose snapshots
-// lag, rows that cannot be read, the app's policies and revocations, which each gate and worker hears of in its own time, and one
-// user with two devices that lose, restore and mistrust their storage, hang and
-// are killed. A schedule is a few hundred random steps of all of them; then the
-// faults stop, and what must be true when nothing moves any more is checked.
+// lag, rows that cannot be read, policies and revocations, which each gate and
+// worker hears of in its own time, and one user with two devices that lose,
+// restore and mistrust their storage, hang, are killed and are cloned. A schedule
+// is a few hundred random steps of all of them; then the faults stop, and what
+// must be true when nothing moves any more is checked.
+//
 // After each step: every accepted push stands in the fold or has ended, and a
 // worker that owns the partition has a timer for it; one outcome for each
 // identity, and none that contradicts what a device did; each device sees a

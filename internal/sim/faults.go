@@ -38,6 +38,7 @@ const (
 	ClaimsAgain      // a worker that is overtaken though still assigned claims again
 	PoisonAlone      // a poison push ends alone
 	DeadlineLeft     // who leaves memory leaves the next deadline behind
+	LateForRoute     // a route that began after a push's ttl does not get it
 	KeptWhileAbsent  // what comes about who is not in memory is kept
 )
 
@@ -86,6 +87,7 @@ func Clauses() []Clause {
 		{"dispatched-stays", DispatchedStays, cancels},
 		{"claims-again", ClaimsAgain, newWorkers | longTTL},
 		{"deadline-left", DeadlineLeft, evictions | lonely},
+		{"late-for-route", LateForRoute, evictions | newWorkers | zeroTTL},
 		{"kept-while-absent", KeptWhileAbsent, evictions | lonely},
 		{"poison-alone", PoisonAlone, poisonous},
 	}
@@ -108,6 +110,7 @@ func (f Faults) core() delivery.Faults {
 		CancelsDispatched: f.has(DispatchedStays),
 		PoisonSpreads:     f.has(PoisonAlone),
 		LosesDeadlines:    f.has(DeadlineLeft),
+		SendsLate:         f.has(LateForRoute),
 		LosesKept:         f.has(KeptWhileAbsent),
 	}
 }

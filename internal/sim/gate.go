@@ -43,6 +43,7 @@ type conn struct {
 	down                      []frame            // to the device
 	devGone, aborted          bool               // the peer is gone, as either end sees it
 	resumed                   bool               // the device has read its resumed
+	after                     int64              // said with its close
 	givenUp                   []schemas.Position // poison when it connected, as far as the log says
 }
 
@@ -153,6 +154,7 @@ func (g *gateLife) bounce(m *schemas.Command) {
 func (c *conn) obey(m *schemas.Command) {
 	switch {
 	case m.Kind == schemas.CommandKind_COMMAND_KIND_CLOSE:
+		c.after = m.After
 		c.close(m.Reason)
 	case !c.answered:
 		c.waiting = append(c.waiting, m)
@@ -196,7 +198,7 @@ func (c *conn) write(m *schemas.Command) {
 // close takes the connection out of the table and reports its end, once.
 func (c *conn) close(reason schemas.Reason) {
 	c.gate.w.say("gate %d closes %v: %s", c.gate.number, c.id(), reason.Word())
-	c.down = append(c.down, frame{kind: closed, reason: reason})
+	c.down = append(c.down, frame{kind: closed, reason: reason, after: c.after})
 	c.leave(reason)
 }
 

@@ -119,7 +119,7 @@ func meetsEverything(t *testing.T, s *Stats) {
 		schemas.Reason_REASON_NEVER_CONNECTED, schemas.Reason_REASON_OVERFLOW, schemas.Reason_REASON_TOO_LARGE,
 		schemas.Reason_REASON_SENT_UNACKED, schemas.Reason_REASON_NEVER_SENT, schemas.Reason_REASON_POISON,
 		schemas.Reason_REASON_SESSION_EXPIRED, schemas.Reason_REASON_DELIVERED_ELSEWHERE,
-		schemas.Reason_REASON_REVOKED, schemas.Reason_REASON_IDENTIFIED,
+		schemas.Reason_REASON_REVOKED, schemas.Reason_REASON_IDENTIFIED, schemas.Reason_REASON_FLAPPING,
 	} {
 		if s.Reasons[r] == 0 {
 			t.Errorf("no schedule met %s", r.Word())

@@ -34,6 +34,7 @@ const (
 	policies // change
 	revocations
 	identifications
+	clones
 	evictions
 	awayRows // no worker reads rows
 	cancels
@@ -46,6 +47,7 @@ const (
 
 	// What a schedule is like.
 	longTTL   // no ttl is over while it lasts
+	zeroTTL   // all is now or never
 	deadGates // who is dead when the faults stop stays dead
 	zombies   // and who is hung stays hung
 	poisonous // the application always crashes on one push
@@ -91,6 +93,7 @@ var happenings = [...]happening{
 	{policies, 1, (*world).changePolicy},
 	{revocations, 1, (*world).revoke},
 	{identifications, 1, func(w *world) { w.someDevice().identify(w.someGate()) }},
+	{clones, 1, (*world).clone},
 	{awayRows, 1, (*world).toggleRows},
 	{cancels, 2, (*world).cancel},
 	{idle, 4, (*world).wait},
@@ -99,7 +102,7 @@ var happenings = [...]happening{
 }
 
 // tries is the sum of the weights.
-const tries = 37
+const tries = 38
 
 // goWrong draws one kind of trouble, which happens if the schedule has it.
 func (w *world) goWrong() {

@@ -79,7 +79,7 @@ type world struct {
 	lives     []*gateLife
 	current   [gates]*gateLife
 	conns     []*conn
-	devices   [2]*device
+	devices   []*device // "a", "b", and perhaps a clone of one
 	workers   []*worker
 	assigned  *worker
 	projector *projector
@@ -125,9 +125,10 @@ func newWorld(s Schedule, show bool) *world {
 	}
 	w.projector, w.check = newProjector(), newCheck(w)
 	w.ingest = w.producer()
-	for i := range w.devices {
-		w.devices[i] = &device{w: w, index: i, name: string(rune('a' + i)), platform: platforms[w.rnd.IntN(len(platforms))]}
-		w.devices[i].renew()
+	for i := range 2 {
+		d := &device{w: w, index: i, name: string(rune('a' + i)), platform: platforms[w.rnd.IntN(len(platforms))]}
+		d.renew()
+		w.devices = append(w.devices, d)
 	}
 	for n := range gates {
 		w.newGate(uint32(n + 1))
@@ -205,8 +206,11 @@ var platforms = [...]string{"ios", "android"}
 func (w *world) randomPush() {
 	r := w.rnd
 	b := &schemas.Pushed{Ttl: int64(r.IntN(5)) * 1000, Body: bodies[r.IntN(len(bodies))], Family: 1, FirstDeviceWins: r.IntN(5) == 0}
-	if w.trouble.has(longTTL) {
+	switch {
+	case w.trouble.has(longTTL):
 		b.Ttl = 3_600_000
+	case w.trouble.has(zeroTTL):
+		b.Ttl = 0
 	}
 	w.name(b)
 	device := ""
