@@ -14,7 +14,7 @@ import (
 
 type migrateCmd struct {
 	engines
-	Partitions  int32         `help:"Partitions of keyed topics." env:"WAYBILL_PARTITIONS" default:"64"`
+	Partitions  int32         `help:"Partitions of keyed topics; with more than there are, waybill.events goes on in its next epoch while everything runs. 0: as many as there are, 64 in a new installation." env:"WAYBILL_PARTITIONS" default:"0"`
 	Dispatch    int32         `help:"Partitions of waybill.dispatch: the highest gate number and 1." env:"WAYBILL_DISPATCH" default:"64"`
 	Replication int16         `help:"Copies of each topic; -1 for the brokers' default." env:"WAYBILL_REPLICATION" default:"-1"`
 	Apps        string        `help:"JSON file of apps, their API keys and token keys." type:"existingfile" env:"WAYBILL_APPS"`
@@ -38,7 +38,7 @@ func (c *migrateCmd) Validate() error {
 // Run brings topics, schemas and apps up to date.
 func (c *migrateCmd) Run(ctx context.Context, log *slog.Logger) error {
 	host, _ := os.Hostname()
-	cfg := app.MigrateConfig{Partitions: c.Partitions, Dispatch: c.Dispatch, Replication: c.Replication, Wait: c.Wait}
+	cfg := app.MigrateConfig{Partitions: c.Partitions, Grow: true, Dispatch: c.Dispatch, Replication: c.Replication, Wait: c.Wait}
 	if c.Apps != "" {
 		f, err := os.Open(c.Apps)
 		if err != nil {
