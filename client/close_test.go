@@ -118,6 +118,28 @@ func TestCloseNamesTimeAndPlace(t *testing.T) {
 	})
 }
 
+// A device that flaps stays away for as long as it is told, longer than its own
+// backoff, and goes on with its ticket.
+func TestFlappingStaysAway(t *testing.T) {
+	bubble(t, func(t *testing.T, g *fakeGate) {
+		d := g.start(nil)
+		for after := time.Second; after < 5*time.Minute; after *= 2 {
+			c := g.accept()
+			f, _, credential := c.first()
+			if first := after == time.Second; (credential == "ticket ticket") == first {
+				t.Errorf("after %v the device came with %s", after/2, credential)
+			}
+			c.respond(f, 0, marshal(t, welcome()))
+			c.close(&schemas.Close{Reason: schemas.Reason_REASON_FLAPPING, Reconnect: true, After: after.Milliseconds()})
+			n := d.wantNotice(Disconnected)
+			if most := max(2*after, defaultBackoffCap); n.Wait < after || n.Wait > most {
+				t.Errorf("wait is %v, want %v to %v", n.Wait, after, most)
+			}
+		}
+		d.end()
+	})
+}
+
 func TestRefusedLogin(t *testing.T) {
 	for reason, stops := range map[schemas.Reason]bool{
 		schemas.Reason_REASON_BUSY:       false,

@@ -20,6 +20,10 @@
 // either saves [Push.Position] together with what the push did, in one
 // transaction, and returns it as the cursor from its [Store].
 //
+// The cursor is a user's. Where Config.Token names another person than before,
+// or the first one on a device that was let in without ([Client.Relogin]), the
+// cursor begins at 0; install, count and sequence are the device's and stay.
+//
 // What may be lost: uplinks that wait in memory when the process ends. Send
 // returns nil only for those that are in the log.
 //

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -123,7 +124,7 @@ func TestHandOverEnds(t *testing.T) {
 				began := time.Now()
 				err := g.handOver(&life{now: make(chan struct{}, 1)})
 				synctest.Wait()
-				if err != c.err || g.wheel.len() != c.left {
+				if !errors.Is(err, c.err) || g.wheel.len() != c.left {
 					t.Errorf("handed over: %v, %d left; want %v, %d", err, g.wheel.len(), c.err, c.left)
 				}
 				if took := time.Since(began); took < c.after || took > c.after+200*time.Millisecond {
@@ -145,7 +146,8 @@ func TestGateHandsOver(t *testing.T) {
 	ann.login("ann", 0)
 	bob.login("bob", 0)
 	one.stop()
-	for w.await(w.gates, schemas.Kind_KIND_ALIVE).Alive.Address != "" {
+	for said := "an address"; said != ""; {
+		said = w.await(w.gates, schemas.Kind_KIND_ALIVE).Alive.Address
 	}
 	late := dial(t, one.Addr())
 	late.write(loginFrame(t, "late", 0))
