@@ -137,17 +137,18 @@ func writeRedrives(w http.ResponseWriter, all []redrive, b *batch, array bool) {
 		if i > 0 {
 			buffer.B = append(buffer.B, ",\n"...)
 		}
-		one := 0
+		var one int
 		if x := &all[i]; x.fails != nil {
 			one, buffer.B = x.fails.code, appendFailure(buffer.B, x.fails.failure)
 		} else {
 			one, buffer.B = b.answers[taken].tally.httpStatus(), appendAnswer(buffer.B, &b.answers[taken])
 			taken++
 		}
-		if code != 0 && code != one {
-			one = http.StatusMultiStatus
+		if code == 0 || code == one {
+			code = one
+		} else {
+			code = http.StatusMultiStatus
 		}
-		code = one
 	}
 	if array {
 		buffer.B = append(buffer.B, ']')

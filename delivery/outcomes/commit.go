@@ -92,7 +92,7 @@ func (w *worker) drain() error {
 		}
 	}
 	if w.saving != nil {
-		<-w.committed // bounded by itself
+		w.commitEnded(<-w.committed) // bounded by itself
 	}
 	if s := w.over(); s != nil {
 		if err := w.save(s); err != nil {

@@ -34,6 +34,46 @@ func tells(e *schemas.Event) bool {
 	return false
 }
 
+// maker makes records out of pieces of memory that many of them share: the
+// appender lets go of all of them soon.
+type maker struct {
+	memory  []byte // what is left of the piece
+	headers []eventlog.Header
+	text    []byte // the value, before it is known how long it is
+
+	// Words that have been looked up: making one takes two allocations.
+	classes map[schemas.Class]string
+	reasons map[schemas.Reason]string
+}
+
+func newMaker() maker {
+	return maker{classes: make(map[schemas.Class]string), reasons: make(map[schemas.Reason]string)}
+}
+
+func (m *maker) class(x schemas.Class) string {
+	word, known := m.classes[x]
+	if !known {
+		word = x.Word()
+		m.classes[x] = word
+	}
+	return word
+}
+
+func (m *maker) reason(x schemas.Reason) string {
+	word, known := m.reasons[x]
+	if !known {
+		word = x.Word()
+		m.reasons[x] = word
+	}
+	return word
+}
+
+// Sizes of a piece. A record has some 500 bytes and two headers.
+const (
+	pieceBytes   = 64 << 10
+	pieceHeaders = 256
+)
+
 // appendJSON appends the record's value. By hand: there is one for each push.
 func (m *maker) appendJSON(b []byte, x *eventlog.Entry) []byte {
 	e := x.Event
@@ -143,46 +183,6 @@ func appendString(b []byte, s string) []byte {
 	}
 	return append(b, '"')
 }
-
-// maker makes records out of pieces of memory that many of them share: the
-// appender lets go of all of them soon.
-type maker struct {
-	memory  []byte // what is left of the piece
-	headers []eventlog.Header
-	text    []byte // the value, before it is known how long it is
-
-	// Words that have been looked up: making one takes two allocations.
-	classes map[schemas.Class]string
-	reasons map[schemas.Reason]string
-}
-
-func newMaker() maker {
-	return maker{classes: make(map[schemas.Class]string), reasons: make(map[schemas.Reason]string)}
-}
-
-func (m *maker) class(x schemas.Class) string {
-	word, known := m.classes[x]
-	if !known {
-		word = x.Word()
-		m.classes[x] = word
-	}
-	return word
-}
-
-func (m *maker) reason(x schemas.Reason) string {
-	word, known := m.reasons[x]
-	if !known {
-		word = x.Word()
-		m.reasons[x] = word
-	}
-	return word
-}
-
-// Sizes of a piece. A record has some 500 bytes and two headers.
-const (
-	pieceBytes   = 64 << 10
-	pieceHeaders = 256
-)
 
 // record for the topic. It shares nothing with the entry.
 func (m *maker) record(topic string, x *eventlog.Entry) eventlog.Record {
