@@ -42,20 +42,13 @@ func TestNextEpoch(t *testing.T) {
 	l := w.startEpochLoad()
 	l.awaitAccepted(2 * epochUsers)
 	began := time.Now()
-	err := app.Migrate(t.Context(), w.Base, app.MigrateConfig{Partitions: 8, Grow: true, Dispatch: 8, Replication: -1, Wait: patience})
-	if err != nil {
+	if err := w.grow(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	took := time.Since(began)
 	l.awaitAccepted(l.accepted() + epochAfter)
 	l.stop()
-	for _, p := range phones {
-		for n, push := range p.awaitPushes(t, l.of(p.user)) {
-			if string(push.Body) != fmt.Sprint(n+1) {
-				t.Fatalf("push %d of %s is the one that was pushed as %s", n+1, p.user, push.Body)
-			}
-		}
-	}
+	l.checkOrder(phones)
 	checkHeld(t, phones)
 	book := w.awaitEnded(l.accepted())
 	checkEpochs(t, book)
@@ -70,6 +63,77 @@ func TestNextEpoch(t *testing.T) {
 		t.Errorf("rebuilt from both epochs: %+v (%v)", rebuilt, err)
 	}
 	t.Logf("%d pushes to %d phones; the change took %v", l.accepted(), len(phones), took)
+}
+
+// TestNextEpochThroughFailures: whoever makes the change dies after the
+// announcement, and in the middle of it delivery and the session projector are
+// torn down, and a gate; then the change is asked for again. Every push comes once
+// and in order all the same.
+func TestNextEpochThroughFailures(t *testing.T) {
+	t.Parallel()
+	w := open(t, config(t))
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	w.openLog()
+	var phones []*phone
+	for n := range epochUsers {
+		phones = append(phones, w.phone(epochUser(n), "phone"))
+	}
+	w.awaitConnected(phones...)
+	l := w.startEpochLoad()
+	l.awaitAccepted(epochUsers)
+	ctx, cancel := context.WithCancel(t.Context())
+	died := make(chan error, 1)
+	go func() { died <- w.grow(ctx) }()
+	poll(t, "the announcement", func() error {
+		now, err := w.log.Announced(t.Context())
+		if err == nil && now.Epoch != 1 {
+			err = fmt.Errorf("the epoch is %d", now.Epoch)
+		}
+		return err
+	})
+	cancel()
+	<-died // perhaps it had sealed all
+	upset := []string{app.DevDelivery, app.DevSession, app.DevGate(1)}
+	for _, name := range upset {
+		if err := w.Stop(name); err != nil {
+			t.Errorf("stop %s: %v", name, err)
+		}
+	}
+	if err := w.grow(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range upset {
+		w.restart(name)
+	}
+	l.awaitAccepted(l.accepted() + epochAfter)
+	l.stop()
+	l.checkOrder(phones)
+	checkEpochs(t, w.awaitEnded(l.accepted()))
+}
+
+// grow is waybill migrate --partitions 8.
+func (w *world) grow(ctx context.Context) error {
+	return app.Migrate(ctx, w.Base, app.MigrateConfig{Partitions: 8, Grow: true, Dispatch: 8, Replication: -1, Wait: patience})
+}
+
+// checkOrder: each phone was handed every push of its user, once, in the order in
+// which they were accepted.
+func (l *epochLoad) checkOrder(phones []*phone) {
+	l.w.t.Helper()
+	for _, p := range phones {
+		for n, push := range p.awaitPushes(l.w.t, l.of(p.user)) {
+			if string(push.Body) != fmt.Sprint(n+1) {
+				l.w.t.Fatalf("push %d of %s is the one that was pushed as %s", n+1, p.user, push.Body)
+			}
+		}
+		for _, d := range p.disorder {
+			l.w.t.Error(d)
+		}
+	}
 }
 
 func epochUser(n int) string { return fmt.Sprintf("user-%02d", n) }
