@@ -279,6 +279,43 @@ func TestPeersReadControl(t *testing.T) {
 	}
 }
 
+// A gate that has not read of a key keeps all others from sealing with it; its
+// signs of life say how far it is.
+func TestGatesAgreeOnKeys(t *testing.T) {
+	w := newWorld(t)
+	views := []*fakeControl{newFakeControl(), newFakeControl()}
+	var gates []*running
+	for n, view := range views {
+		gates = append(gates, w.start(uint32(n+1), func(c *Config) { c.Control, c.Lease = view, 2*time.Second }))
+	}
+	topic := w.follow(eventlog.GatesTopic)
+	reads := func(n int) {
+		views[n].edit(func(f *fakeControl) { f.keys, f.asOf = []control.ClusterKey{publish(t, 1, 40)}, 41 })
+		for read := false; !read; {
+			e := w.await(topic, schemas.Kind_KIND_ALIVE)
+			read = e.Gate == uint32(n+1) && e.Alive.Control == 41
+		}
+	}
+	reads(0)
+	w.await(topic, schemas.Kind_KIND_ALIVE)
+	if key := gates[0].sealsWith(); key != 0 {
+		t.Errorf("gate 1 seals with key %d, which gate 2 has not read", key)
+	}
+	reads(1)
+	for n, g := range gates {
+		for g.sealsWith() != 1 {
+			w.await(topic, schemas.Kind_KIND_ALIVE) // it reads that as we do
+		}
+		ticket := dial(t, g.Addr()).login("ann", 0).Ticket
+		if key := keyIn(ticket); key != 1 {
+			t.Errorf("a ticket of gate %d is sealed with key %d, want 1", n+1, key)
+		}
+		if _, no := gates[1-n].openTicket(ticket); no != nil {
+			t.Errorf("the other gate refuses it: %v", no)
+		}
+	}
+}
+
 // BenchmarkSweep looks at a hundred thousand connections for a revocation.
 func BenchmarkSweep(b *testing.B) {
 	g := newTestGate(b, &fakeFacts{say: func(string) {}})
