@@ -47,6 +47,7 @@ type worker struct {
 	changed <-chan struct{}  // closed when they may be others
 	waiting int              // records in the lanes
 	said    int              // of them, to the meters
+	away    int              // lanes, as last logged
 
 	reading *stretch      // that what is read now belongs to
 	read    []*stretch    // those before it, not committed yet, the oldest first
@@ -202,10 +203,13 @@ func (w *worker) readApps() {
 		w.lanes[app].since = at
 	}
 	for app, l := range w.lanes {
-		if since[app] == 0 {
-			w.waiting -= l.drop()
-			delete(w.lanes, app)
+		if since[app] > 0 {
+			continue
 		}
+		if w.waiting -= l.drop(); l.away {
+			w.away--
+		}
+		delete(w.lanes, app)
 	}
 }
 
@@ -213,14 +217,19 @@ func (w *worker) readApps() {
 func (w *worker) say() {
 	w.f.meters.wait(w.waiting - w.said)
 	w.said = w.waiting
+	if w.waiting == 0 && w.away == 0 {
+		return
+	}
 	for _, l := range w.lanes {
 		switch away := len(l.parked) > 0 && time.Since(l.waits) > awayAfter; {
 		case away && !l.away:
 			w.log.Warn("outcomes of an app wait: its topic takes none", "app", l.app, "waiting", len(l.parked))
 			l.away = true
+			w.away++
 		case l.away && len(l.parked) == 0:
 			w.log.Info("outcomes of an app are told again", "app", l.app)
 			l.away = false
+			w.away--
 		}
 	}
 }

@@ -6,11 +6,17 @@ import (
 	"waybill/schemas"
 )
 
-// outcomes turns the feed of waybill.outcomes.<app> on, from now on: the record
-// says the time, so that every reader of the log begins at the same place.
+// outcomesAhead is how long before its time a record that turns outcomes on is
+// written: a feed that is at work for other apps has read it by then, and so
+// passes over nothing.
+const outcomesAhead = 5 * time.Second
+
+// outcomes turns the feed of waybill.outcomes.<app> on, from a moment on that is
+// near: the record says it, so that every reader of the log begins at the same
+// place.
 func outcomes(p *schemas.AppPolicy, on bool) {
 	if on {
-		p.OutcomesSince = time.Now().UnixMicro()
+		p.OutcomesSince = time.Now().Add(outcomesAhead).UnixMicro()
 	}
 }
 
