@@ -82,6 +82,9 @@ type sweeping struct {
 // repeats among what stands behind the seal are told by the serials as of the
 // seal, so it reads on from there; what the group has stored was appended.
 func (w *Worker) sweepAnew(ctx context.Context, p *eventlog.Partition, snap *snapshot.Snapshot) error {
+	if err := notBeyond(ctx, p, snap.Next); err != nil {
+		return err
+	}
 	from, _, err := p.Committed(ctx)
 	if err != nil {
 		return fmt.Errorf("sweep the sealed partition %d: %w", p.Number(), err)

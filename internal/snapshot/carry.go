@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"waybill/internal/eventlog"
@@ -79,11 +80,7 @@ func (c *carry) places(topic string) (there, sealed int, at int64, err error) {
 
 // users moves whatever stands in a row for a user.
 func (c *carry) users() error {
-	rows, err := c.tx.Query(c.ctx, sqlCarryTables)
-	if err != nil {
-		return err
-	}
-	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	tables, err := c.tables()
 	if err != nil {
 		return err
 	}
@@ -99,6 +96,15 @@ func (c *carry) users() error {
 		}
 	}
 	return nil
+}
+
+// tables with rows of users, beside that of the push ids.
+func (c *carry) tables() ([]string, error) {
+	rows, err := c.tx.Query(c.ctx, sqlCarryTables)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // moved makes the list of users who get another partition.
@@ -172,4 +178,48 @@ func (c *carry) placed(all []*loader) [][]recentColumns {
 		}
 	}
 	return placed
+}
+
+// Abandon deletes what was carried over from the topic into later epochs: they
+// were of a log that is no more, and the topic has begun anew. The rows of its own
+// partitions, so many, are left to their next flushes.
+func Abandon(ctx context.Context, db DB, topic string, partitions int32) error {
+	err := pgx.BeginTxFunc(ctx, db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		c := &carry{ctx: ctx, tx: tx}
+		if _, err := tx.Exec(ctx, sqlCarryLock); err != nil {
+			return err
+		}
+		if err := c.abandonPlaces(eventlog.Epoch(topic)); err != nil {
+			return err
+		}
+		tables, err := c.tables()
+		if err != nil {
+			return err
+		}
+		for _, table := range append(tables, "recent_pushes") {
+			if _, err := tx.Exec(ctx, "DELETE FROM "+pgx.Identifier{table}.Sanitize()+" WHERE partition >= $1", partitions); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("abandon the epochs after %s: %w", topic, err)
+	}
+	return nil
+}
+
+// abandonPlaces deletes the places of all later epochs.
+func (c *carry) abandonPlaces(epoch uint16) error {
+	rows, err := c.tx.Query(c.ctx, "SELECT DISTINCT topic FROM projection")
+	if err != nil {
+		return err
+	}
+	topics, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	topics = slices.DeleteFunc(topics, func(t string) bool { return eventlog.Epoch(t) <= epoch })
+	_, err = c.tx.Exec(c.ctx, "DELETE FROM projection WHERE topic = ANY($1)", topics)
+	return err
 }

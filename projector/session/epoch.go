@@ -106,3 +106,50 @@ func (w *worker) rest(ctx context.Context) error {
 		}
 	}
 }
+
+// over says that the partition is sealed and there is nothing to do. But where
+// the log ends before the seal and has no next epoch it was wiped: what was carried
+// over from it is deleted, and it is projected anew.
+func (w *worker) over(ctx context.Context) (bool, error) {
+	if !w.snap.State.Sealed {
+		return false, nil
+	}
+	end, err := w.part.End(ctx)
+	if err != nil || end >= w.snap.Next {
+		return true, err
+	}
+	topic := w.part.Topic()
+	_, err = w.p.cfg.Log.Partitions(ctx, eventlog.EventsOf(eventlog.Epoch(topic)+1))
+	if !errors.Is(err, eventlog.ErrUnknownTopic) {
+		return true, err // it has lost its tail, which counts no more
+	}
+	n, err := w.p.cfg.Log.Partitions(ctx, topic)
+	if err != nil {
+		return false, fmt.Errorf("look at the log that was begun anew: %w", err)
+	}
+	return false, w.p.insist(ctx, w.part, "drop the epochs of a log that is no more", func(ctx context.Context) error {
+		return snapshot.Abandon(ctx, w.p.db, topic, n)
+	})
+}
+
+// emptied: there are no rows yet, and the partition of a former epoch holds
+// nothing, its seal neither: its retention is over. It counts as sealed, or the
+// next epoch would wait for it for ever.
+func (w *worker) emptied(ctx context.Context) error {
+	if w.snap.Found || w.next == 0 {
+		return nil
+	}
+	end, err := w.part.End(ctx)
+	if err != nil || end > w.next {
+		return err
+	}
+	now, err := w.p.cfg.Log.Announced(ctx)
+	epoch := eventlog.Epoch(w.part.Topic())
+	if err != nil || now.Epoch < epoch+1 || now.Epoch == epoch+1 && !now.Done {
+		return err
+	}
+	w.p.cfg.Logger.Warn("the log does not hold the former epoch any more: what only that said is missing", "topic", w.part.Topic(), "partition", w.part.Number())
+	w.snap.State.Sealed = true
+	w.events++
+	return w.flush(ctx)
+}

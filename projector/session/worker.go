@@ -52,10 +52,16 @@ func endedOr(ctx context.Context, err error) error {
 // begin loads the snapshot and reads on from there.
 func (w *worker) begin(ctx context.Context) error {
 	began := time.Now()
-	if err := w.load(ctx); err != nil || w.snap.State.Sealed {
+	if err := w.load(ctx); err != nil {
+		return err
+	}
+	if over, err := w.over(ctx); err != nil || over {
 		return err
 	}
 	if err := w.readOn(); err != nil {
+		return err
+	}
+	if err := w.emptied(ctx); err != nil {
 		return err
 	}
 	w.p.cfg.Logger.Info("projecting a partition", "topic", w.part.Topic(), "partition", w.part.Number(),

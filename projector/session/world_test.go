@@ -28,6 +28,8 @@ type world struct {
 	log *eventlog.Log
 	app *eventlog.Appender
 	dsn string
+
+	brokers []string
 }
 
 func newWorld(t testing.TB, partitions int32) *world {
@@ -45,7 +47,7 @@ func newLog(t testing.TB, partitions int32) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = kafka.Close() })
-	w := &world{t: t}
+	w := &world{t: t, brokers: kafka.Addrs()}
 	if w.log, err = eventlog.Open(eventlog.Config{Brokers: kafka.Addrs()}); err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +131,11 @@ func (w *world) fold(partition int32) (*mailbox.State, int64) {
 // read hands out the partition's entries to its end, and says where that is.
 func (w *world) read(partition int32, each func(eventlog.Entry)) (next int64) {
 	w.t.Helper()
+	return w.readTopic(eventlog.EventsTopic, partition, each)
+}
+
+func (w *world) readTopic(topic string, partition int32, each func(eventlog.Entry)) (next int64) {
+	w.t.Helper()
 	serve := func(ctx context.Context, p *eventlog.Partition) error {
 		end, err := p.End(ctx)
 		if err != nil {
@@ -149,11 +156,17 @@ func (w *world) read(partition int32, each func(eventlog.Entry)) (next int64) {
 		}
 		return nil
 	}
-	err := w.log.Follow(within(w.t), eventlog.FollowConfig{Topic: eventlog.EventsTopic, Partitions: []int32{partition}, Serve: serve})
+	err := w.log.Follow(within(w.t), eventlog.FollowConfig{Topic: topic, Partitions: []int32{partition}, Serve: serve})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return next
+}
+
+// stood is a partition whose rows stand somewhere.
+type stood struct {
+	topic     string
+	partition int32
 }
 
 // running is a projector at work.
@@ -165,7 +178,7 @@ type running struct {
 	said *says
 
 	mu     sync.Mutex
-	next   map[int32]int64
+	next   map[stood]int64
 	moved  chan struct{} // closed and made anew with every flush
 	stored int
 }
@@ -178,7 +191,7 @@ func (w *world) prepare() *running {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	r := &running{Projector: p, w: w, done: make(chan error, 1), said: said, next: make(map[int32]int64), moved: make(chan struct{})}
+	r := &running{Projector: p, w: w, done: make(chan error, 1), said: said, next: make(map[stood]int64), moved: make(chan struct{})}
 	p.hooks.stored = r.flushed
 	return r
 }
@@ -186,7 +199,7 @@ func (w *world) prepare() *running {
 func (r *running) flushed(c *snapshot.Cut) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.next[c.Partition] = c.To
+	r.next[stood{c.Topic, c.Partition}] = c.To
 	r.stored++
 	close(r.moved)
 	r.moved = make(chan struct{})
@@ -217,10 +230,15 @@ func (r *running) end() {
 // until waits for the partition to be stored up to the offset.
 func (r *running) until(partition int32, next int64) {
 	r.w.t.Helper()
+	r.untilPlace(eventlog.EventsTopic, partition, next)
+}
+
+func (r *running) untilPlace(topic string, partition int32, next int64) {
+	r.w.t.Helper()
 	deadline := time.After(patience)
 	for {
 		r.mu.Lock()
-		at, moved := r.next[partition], r.moved
+		at, moved := r.next[stood{topic, partition}], r.moved
 		r.mu.Unlock()
 		if at >= next {
 			return
