@@ -35,10 +35,10 @@ type Device struct {
 	// GapFrom and GapTo bound what ended as overflow and has not been said.
 	GapFrom, GapTo schemas.Position
 	// Flaps counts how often installs alternated on the device, Kicks how often
-	// devices of the user had kicked each other when this one was kicked; with the
+	// devices of the user had kicked each other when this session kicked; with the
 	// broker times of the newest.
-	FlapAt, KickedAt int64
-	Flaps, Kicks     uint16
+	FlapAt, KickAt int64
+	Flaps, Kicks   uint16
 
 	// The route. Conn is zero while there is none.
 	Conn     schemas.ConnID

@@ -45,20 +45,33 @@ func (d *Device) alternated(install schemas.ID, at int64) schemas.Reason {
 func (u *User) Kicks(at int64) uint16 {
 	var newest *Device
 	for i := range u.Devices {
-		if d := &u.Devices[i]; d.KickedAt > 0 && (newest == nil || d.KickedAt >= newest.KickedAt) {
+		if d := &u.Devices[i]; d.KickAt > 0 && (newest == nil || d.KickAt >= newest.KickAt) {
 			newest = d
 		}
 	}
-	if newest == nil || at-newest.KickedAt > kickWithin {
+	if newest == nil || at-newest.KickAt > kickWithin {
 		return 0
 	}
 	return newest.Kicks
 }
 
-// kicked ends a session because of a newer login, and counts it.
+// kicked ends a session because of a newer login, whose device counts it: once,
+// however many it kicks. That login's connection is in the event; where it has
+// gone meanwhile, the kicked device counts.
 func (u *User) kicked(at int64, e *schemas.Event) {
 	n := min(u.Kicks(at), 1000) + 1
-	if i := u.sessionOver(at, e, schemas.IDFrom(e.Kicked.GetSession()), e.Kicked.GetReason()); i >= 0 {
-		u.Devices[i].Kicks, u.Devices[i].KickedAt = n, at
+	by := u.sessionOver(at, e, schemas.IDFrom(e.Kicked.GetSession()), e.Kicked.GetReason())
+	if by < 0 {
+		return
 	}
+	for i := range u.Devices {
+		if conn := e.Conn(); !conn.IsZero() && u.Devices[i].Conn == conn {
+			by = i
+		}
+	}
+	d := &u.Devices[by]
+	if !d.Live || d.Kicks == 0 {
+		d.Kicks = n
+	}
+	d.KickAt, d.linked = at, true
 }

@@ -44,7 +44,7 @@ func (u *User) turnAway(e *schemas.Event, reason schemas.Reason) {
 func (d *Device) begin(loginAt schemas.Position, e *schemas.Event) {
 	b, session := e.Connected, schemas.IDFrom(e.Session)
 	if d.Session != session {
-		d.Before = d.Session
+		d.Before, d.Kicks, d.KickAt = d.Session, 0, 0
 	}
 	if d.Session != session || d.Leaving != schemas.Reason_REASON_IDENTIFIED {
 		d.Leaving = 0

@@ -66,7 +66,7 @@ type sessionColumns struct {
 	places
 	sessions, before, installs [][16]byte
 	began, loginAt, counts     []int64
-	flapAt, kickedAt, floors   []int64
+	flapAt, kickAt, floors     []int64
 	flaps, kicks               []int32
 	ended, leaving             []int32
 	live                       []bool
@@ -83,7 +83,7 @@ func (c *sessionColumns) add(u *mailbox.User, d mailbox.DeviceChange) {
 	c.loginAt = append(c.loginAt, int64(d.LoginAt))
 	c.counts = append(c.counts, int64(d.Count))
 	c.floors = append(c.floors, int64(d.Floor))
-	c.flapAt, c.kickedAt = append(c.flapAt, d.FlapAt), append(c.kickedAt, d.KickedAt)
+	c.flapAt, c.kickAt = append(c.flapAt, d.FlapAt), append(c.kickAt, d.KickAt)
 	c.flaps, c.kicks = append(c.flaps, int32(d.Flaps)), append(c.kicks, int32(d.Kicks))
 	c.ended = append(c.ended, int32(d.Ended))
 	c.leaving = append(c.leaving, int32(d.Leaving))
@@ -97,7 +97,7 @@ func (c *sessionColumns) queue(b *batch) {
 	if len(c.place) > 0 {
 		b.add(sqlSessions, c.apps, c.users, c.place, c.sessions, c.installs, c.began, c.loginAt,
 			c.counts, c.ended, c.leaving, c.live, c.platforms, c.clientVersion,
-			c.before, c.flapAt, c.kickedAt, c.flaps, c.kicks, c.floors)
+			c.before, c.flapAt, c.kickAt, c.flaps, c.kicks, c.floors)
 	}
 }
 
@@ -106,14 +106,14 @@ func (c *sessionColumns) row(partition int32, i int) []any {
 	return []any{
 		partition, c.apps[i], c.users[i], c.place[i], c.sessions[i], c.installs[i], c.began[i], c.loginAt[i],
 		c.counts[i], c.ended[i], c.leaving[i], c.live[i], c.platforms[i], c.clientVersion[i],
-		c.before[i], c.flapAt[i], c.kickedAt[i], c.flaps[i], c.kicks[i], c.floors[i],
+		c.before[i], c.flapAt[i], c.kickAt[i], c.flaps[i], c.kicks[i], c.floors[i],
 	}
 }
 
 // sessions fill in the devices.
 func (l *loader) sessions() error {
 	var session, install, before [16]byte
-	var began, loginAt, count, flapAt, kickedAt, floor int64
+	var began, loginAt, count, flapAt, kickAt, floor int64
 	var ended, leaving, flaps, kicks int32
 	var live bool
 	var platform, version string
@@ -126,11 +126,11 @@ func (l *loader) sessions() error {
 		d.Count, d.Live = uint64(count), live
 		d.Ended, d.Leaving = schemas.Reason(ended), schemas.Reason(leaving)
 		d.Platform, d.Version = untext(platform), untext(version)
-		d.Before, d.FlapAt, d.KickedAt, d.Flaps, d.Kicks = before, flapAt, kickedAt, uint16(flaps), uint16(kicks)
+		d.Before, d.FlapAt, d.KickAt, d.Flaps, d.Kicks = before, flapAt, kickAt, uint16(flaps), uint16(kicks)
 		d.Floor = schemas.Position(floor)
 		return nil
 	}, &session, &install, &began, &loginAt, &count, &ended, &leaving, &live, &platform, &version,
-		&before, &flapAt, &kickedAt, &flaps, &kicks, &floor)
+		&before, &flapAt, &kickAt, &flaps, &kicks, &floor)
 }
 
 // deviceAt is the device of a row that belongs to one.

@@ -5,9 +5,9 @@
 ALTER TABLE sessions
     ADD COLUMN session_before uuid    NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
     ADD COLUMN flapped_at     bigint  NOT NULL DEFAULT 0, -- broker time at which installs alternated last
-    ADD COLUMN kicked_at      bigint  NOT NULL DEFAULT 0, -- broker time at which the device was kicked last
+    ADD COLUMN kicked_at      bigint  NOT NULL DEFAULT 0, -- broker time at which this session kicked last
     ADD COLUMN flaps          integer NOT NULL DEFAULT 0, -- how often installs alternated, each soon after the one before
-    ADD COLUMN kicks          integer NOT NULL DEFAULT 0; -- how often the user's devices had kicked each other by then
+    ADD COLUMN kicks          integer NOT NULL DEFAULT 0; -- how often the user's devices had kicked each other by then, with that
 
 -- At most 64 for a user: of one install with a newer connection the oldest goes.
 ALTER TABLE closing
