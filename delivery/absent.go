@@ -60,7 +60,7 @@ func (c *Core) Crowded(now int64) bool {
 // atRest: a worker that forgets the user and takes it back from rows does what
 // this one would. Whoever is not is looked at again before it could be.
 func (c *Core) atRest(u *mailbox.User, w *userWork) bool {
-	if w.marked || w.doubt || len(w.held)+len(u.Closing) > 0 {
+	if w.marked || w.doubt || w.ahead || len(w.held)+len(u.Closing) > 0 {
 		return false
 	}
 	for i := range u.Devices {
@@ -169,6 +169,28 @@ func (c *Core) Return(rows []*mailbox.Rows, asOf schemas.Position) (back int) {
 		}
 	}
 	return back
+}
+
+// keepAhead waits with a user of whom the rows said more than has been read. This
+// worker may have been overtaken in between: it must not act on a route, say, that
+// began under the next one's term.
+func (c *Core) keepAhead(w *userWork) {
+	if !w.ahead {
+		w.ahead = true
+		c.ahead = append(c.ahead, w)
+	}
+}
+
+// catchUp has those looked at of whom all has been read by now.
+func (c *Core) catchUp() {
+	c.ahead = slices.DeleteFunc(c.ahead, func(w *userWork) bool {
+		if w.user.Last() > c.next {
+			return false
+		}
+		w.ahead = false
+		c.mark(w.user).all = true
+		return true
+	})
 }
 
 // dispatchedBefore: what the user was owed when it left memory, and had a route

@@ -43,6 +43,7 @@ type Core struct {
 	timers timers
 	doubts []*userWork     // whose ack timers ran out and may not be judged yet
 	marked []*userWork     // to be looked at by the next Take
+	ahead  []*userWork     // of whom more is known than has been read; see keepAhead
 	idle   []*userWork     // who may leave memory, in the order in which they came; see linger
 	touch  []*mailbox.Push // scratch: of the user who is looked at
 
@@ -100,6 +101,10 @@ func (c *Core) Apply(pos schemas.Position, at int64, e *schemas.Event) {
 	}
 }
 
+// Passed tells that everything up to pos has been read, also what Apply was not
+// told of: repeats, and records that mean nothing.
+func (c *Core) Passed(pos schemas.Position) { c.next = max(c.next, pos) }
+
 // shortLived: a push that was due now or soon would be late by the time at
 // which a batch has been read.
 func shortLived(u *mailbox.User, k schemas.Kind, at int64) bool {
@@ -115,7 +120,7 @@ const soon = 1_000_000
 // claimed: the newest claim in the log owns the partition.
 func (c *Core) claimed(pos schemas.Position, e *schemas.Event) {
 	c.active = schemas.IDFrom(e.Claimed.GetWorker()) == c.self
-	c.timers, c.doubts, c.marked, c.held, c.idle = nil, nil, nil, nil, nil
+	c.timers, c.doubts, c.marked, c.held, c.idle, c.ahead = nil, nil, nil, nil, nil, nil
 	for _, to := range c.ways {
 		to.held = nil
 	}
@@ -217,6 +222,7 @@ func (c *Core) mark(u *mailbox.User) *userWork {
 func (c *Core) look() {
 	c.lookAtAway()
 	c.state.Wake(c.now, c.next)
+	c.catchUp()
 	for c.active && len(c.timers) > 0 && c.timers[0].timer <= c.now {
 		c.mark(heap.Pop(&c.timers).(*userWork).user)
 	}
@@ -251,6 +257,10 @@ func (c *Core) Take() ([]*schemas.Event, []*schemas.Command) {
 // pump puts out whatever the user's state asks for and has not been said.
 func (c *Core) pump(w *userWork) {
 	u := w.user
+	if u.Last() > c.next && !c.faults.ActsAhead {
+		c.keepAhead(w)
+		return
+	}
 	touched, all := u.Touched(c.touch[:0])
 	if all = all || w.all; all || w.next > 0 && w.next <= c.now {
 		c.decideAll(u, w)

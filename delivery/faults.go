@@ -21,14 +21,16 @@ type Faults struct {
 	CancelsDispatched bool // a cancel also ends what was dispatched
 	PoisonSpreads     bool // with a poison push, what was dispatched beside it is given up
 	SendsLate         bool // a route that began after a push's ttl gets it all the same
+	ActsAhead         bool // a user of whom rows said more than has been read is looked at
 	LosesDeadlines    bool // who leaves memory leaves no time behind
 	LosesKept         bool // what comes about an absent user is not kept
+	KeepsNothing      bool // no fault: there is no room for that, so rows must have it
 }
 
 // Plant takes clauses away. It is for the simulation alone.
 func (c *Core) Plant(f Faults) {
 	c.faults = f
-	c.state.Plant(mailbox.AbsentFaults{LosesDeadlines: f.LosesDeadlines, LosesKept: f.LosesKept})
+	c.state.Plant(mailbox.AbsentFaults{LosesDeadlines: f.LosesDeadlines, LosesKept: f.LosesKept, KeepsNothing: f.KeepsNothing})
 }
 
 // Recheck has every user looked at anew by the next Take, which then puts out

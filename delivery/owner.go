@@ -181,6 +181,7 @@ func (o *owner) read(b eventlog.Batch) {
 		}
 	}
 	o.next = b.Next
+	o.core.Passed(schemas.At(eventlog.Epoch(o.p.Topic()), b.Next-1))
 	o.w.meters.read(len(b.Entries))
 }
 

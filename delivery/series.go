@@ -91,9 +91,9 @@ func (c *Core) writePushes(u *mailbox.User, w *userWork, i int) bool {
 	return true
 }
 
-// late: the push must not be sent to the device any more. A user who came back from
-// rows may be known beyond what has been read: a route that began after the ttl
-// gets nothing, whatever the time is here.
+// late: the push must not be sent to the device any more. A route that began after
+// the ttl gets nothing whatever the time is here: what was read may be stamped by a
+// clock that is behind the one that stamped the route's beginning.
 func (c *Core) late(d *mailbox.Device, p *mailbox.Push) bool {
 	return c.now > p.Dead || d.Since > p.Dead && !c.faults.SendsLate
 }

@@ -23,6 +23,7 @@ type userWork struct {
 
 	marked  bool // it is in Core.marked
 	doubt   bool // it is in Core.doubts
+	ahead   bool // it is in Core.ahead
 	lingers bool // it is in Core.idle, since broker time queued
 	queued  int64
 	looked  int64 // broker time at which it was looked at last, while it lingers

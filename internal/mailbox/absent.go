@@ -85,6 +85,7 @@ type absents struct {
 type AbsentFaults struct {
 	LosesDeadlines bool // who leaves memory leaves no time behind
 	LosesKept      bool // events about an absent user make it wanted, and are not kept
+	KeepsNothing   bool // no fault: there is room for no event, so rows must have them all
 }
 
 // Plant takes clauses away. It is for the simulation alone.
@@ -196,7 +197,7 @@ func (s *State) keep(pos schemas.Position, at int64, e *schemas.Event) {
 		return
 	}
 	body, err := e.MarshalVT()
-	if err != nil || x.bytes+len(body)+keptCost > cmp.Or(x.limit, mostKept) {
+	if err != nil || x.faults.KeepsNothing || x.bytes+len(body)+keptCost > cmp.Or(x.limit, mostKept) {
 		x.bytes -= a.cold.bytes()
 		a.cold.kept, a.cold.missed = nil, pos
 		return

@@ -70,8 +70,8 @@ func (u *User) known(conn schemas.ConnID) bool {
 
 // inherit: a device without a live session is owed every push that has not
 // ended as a whole; one with a session keeps its debts. Both now have a route, but
-// not for a push that was late by then: no worker that knows of this route
-// dispatches it any more.
+// not for a push that was late by then: no worker dispatches it on this route
+// any more.
 func (u *User) inherit(i int, at int64) {
 	d := &u.Devices[i]
 	d.swept = 0
