@@ -1,5 +1,6 @@
 // Package delivery folds the log into mailboxes, makes every decision
-// (release, kick, outcome) and commands the gates.
+// (release, kick, outcome, the end of a session or a route, that nobody is
+// connected) and commands the gates.
 //
 //	waybill.events ──▶ Core (pure) ──▶ decisions ──▶ waybill.events
 //	waybill.gates  ──▶             ──▶ commands  ──▶ waybill.dispatch

@@ -13,6 +13,18 @@
 // projector, which stores what changed (internal/snapshot). That they agree
 // is therefore a matter of one package, not of a test between two.
 //
+// # Bounds
+//
+// What one user holds is bounded, so that each reader's memory is: the mailbox
+// and the number of live sessions by delivery's decisions, all else here.
+//
+//   - Push ids and tombstones: the window, and 1,000 of each; the oldest go.
+//   - Closing connections: 64. One goes that nobody is behind (User.abandoned):
+//     nobody is left deaf or alive by it.
+//   - Slots of devices (slots.go): that of a session that has ended is used again
+//     once its tickets are dead, or, beyond 256, at once. Tickets of whoever had a
+//     slot before revive nothing: the slot knows the newest login that was let go.
+//
 // Strings and bytes of an event may alias a reader's buffer; the fold clones
 // what it keeps.
 package mailbox
