@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -107,7 +106,7 @@ func (l *Log) Grow(ctx context.Context, cfg GrowConfig) error {
 	if now.Epoch > 0 && !now.Done {
 		to = now // it broke off
 	}
-	g := &growth{log: l, cfg: cfg, to: to, began: time.Now(), heard: make(map[string]voice)}
+	g := &growth{log: l, cfg: cfg, to: to, began: time.Now(), heard: make(map[speaker]voice)}
 	if g.appender, err = l.NewAppender(AppenderConfig{}); err != nil {
 		return fmt.Errorf("grow the log: %w", err)
 	}
@@ -125,10 +124,16 @@ type growth struct {
 	appender *Appender
 	to       Announced
 	began    time.Time
-	heard    map[string]voice // by node
+	heard    map[speaker]voice
 }
 
-// voice is the newest answer of a node.
+// speaker is one process: two may have one node name by mistake.
+type speaker struct {
+	node   string
+	origin uint64 // of what it answers with
+}
+
+// voice is the newest answer of a speaker.
 type voice struct {
 	epoch uint16
 	at    time.Time
@@ -152,9 +157,9 @@ func (g *growth) run(ctx context.Context, now Announced) error {
 	return g.seal(ctx)
 }
 
-// answer is what one node says of itself; no node: the listening has begun.
+// answer is what one process says of itself; nobody's: the listening has begun.
 type answer struct {
-	node  string
+	speaker
 	epoch uint16
 }
 
@@ -179,7 +184,7 @@ func (g *growth) listen(ctx context.Context, answers chan<- answer) error {
 			for i := range b.Entries {
 				x := &b.Entries[i]
 				if node, ok := strings.CutPrefix(string(x.Key), epochKey+"/"); ok && x.Event.GetKind() == schemas.Kind_KIND_TICK {
-					hand(ctx, answer{node, uint16(x.Event.GetTick().GetEpoch())})
+					hand(ctx, answer{speaker{node, x.Event.Origin}, uint16(x.Event.GetTick().GetEpoch())})
 				}
 			}
 		}
@@ -224,7 +229,7 @@ func (g *growth) tell(ctx context.Context, what Announced, answers <-chan answer
 		}
 		select {
 		case a := <-answers:
-			g.heard[a.node] = voice{a.epoch, time.Now()}
+			g.heard[a.speaker] = voice{a.epoch, time.Now()}
 		case <-tick.C:
 			say = true
 		case <-over:
@@ -237,11 +242,12 @@ func (g *growth) tell(ctx context.Context, what Announced, answers <-chan answer
 
 // left are those who may still append to the former epoch.
 func (g *growth) left() (nodes []string) {
-	for _, node := range slices.Sorted(maps.Keys(g.heard)) {
-		if v := g.heard[node]; v.epoch < g.to.Epoch && time.Since(v.at) < g.cfg.Gone {
-			nodes = append(nodes, node)
+	for who, v := range g.heard {
+		if v.epoch < g.to.Epoch && time.Since(v.at) < g.cfg.Gone {
+			nodes = append(nodes, who.node)
 		}
 	}
+	slices.Sort(nodes)
 	return nodes
 }
 

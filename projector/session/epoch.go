@@ -51,7 +51,8 @@ func (p *Projector) carry(ctx context.Context, part *eventlog.Partition) error {
 		return err
 	}
 	began, done := time.Now(), true
-	err = p.insist(ctx, part, "carry the rows over to the next epoch", func(ctx context.Context) error {
+	err = p.insist(ctx, part, "carry the rows over to the next epoch", func(context.Context) error {
+		// Of ctx itself: it may take longer than any other work.
 		err := snapshot.CarryOver(ctx, p.db, e)
 		if done = !errors.Is(err, snapshot.ErrNotSealed); !done {
 			return nil
