@@ -16,7 +16,8 @@ var errRelogin = errors.New("the application asked for a new login")
 // ends by [Client.Logout]; without that it lives on until it expires.
 //
 // What is sent and not yet in the log is sent for the new person. Relogin
-// returns at once; what comes of it are notices.
+// returns at once; what comes of it are notices. Before Run it counts for Run's
+// first login.
 func (c *Client) Relogin() {
 	c.ask()
 	c.mu.Lock()

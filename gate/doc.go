@@ -18,6 +18,13 @@
 // Commands that arrive while a connection is entering wait behind the answer to
 // its login. The gap rule, [Gap], decides about each write.
 //
+// # A token's end, and the gate's
+//
+// A connection ends with the token of its login, and so does every ticket of that
+// login. A gate that is to stop hands its devices over: it names no address any
+// more, so nobody is sent to it, and redirects them to the least loaded other
+// gates at a bounded rate (drain.go). Its lease goes on until nobody is left.
+//
 // # Authority, and what may be lost
 //
 // The gate owns its connections and the numbers in their ids, nothing else. It

@@ -25,6 +25,8 @@ func TestUsage(t *testing.T) {
 		{"", "gate --number=0 --cluster-key=" + key, "--number is 0; allowed: 1 or more"},
 		{"", "gate --lease=10 --cluster-key=" + key, "missing unit in duration"},
 		{"", "gate --lease=0s --cluster-key=" + key, "--lease is 0s; allowed: more than 0"},
+		{"", "gate --drain-rate=0 --cluster-key=" + key, "--drain-rate is 0; allowed: more than 0"},
+		{"", "gate --drain-time=-1s --cluster-key=" + key, "--drain-time is -1s; allowed: 0 or more"},
 		{"", "ingest --kafka=localhost", `--kafka is "localhost"; allowed: host:port`},
 		{"", "ingest --kafka=", "--kafka is empty; allowed: one broker or more"},
 		{"", "ingest --listen=7480 --metrics=x", `--metrics is "x"; allowed: host:port, such as 127.0.0.1:7400; --listen is "7480"; allowed`},

@@ -45,13 +45,10 @@ func checkAdvertise(address string) error {
 }
 
 func (c *gateCmd) checkDrain() error {
-	switch {
-	case c.DrainTime < 0:
+	if c.DrainTime < 0 {
 		return fmt.Errorf("--drain-time is %v; allowed: 0 or more", c.DrainTime)
-	case c.DrainRate < 1:
-		return fmt.Errorf("--drain-rate is %d; allowed: 1 or more devices a second", c.DrainRate)
 	}
-	return nil
+	return checkAbove("--drain-rate", c.DrainRate)
 }
 
 // Run runs the gate until it is told to stop.

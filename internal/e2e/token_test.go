@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -94,6 +95,64 @@ func TestAnonymousDevice(t *testing.T) {
 	}
 	if n := p.Homes(); n != 2 {
 		t.Errorf("the phone came home %d times, want 2", n)
+	}
+}
+
+// TestShiftChange: two drivers take turns with one phone. Each gets what is theirs
+// and nothing twice, also what came before the other one's cursor: their pushes
+// stand in one partition.
+func TestShiftChange(t *testing.T) {
+	t.Parallel()
+	w := start(t, config(t))
+	var who atomic.Value
+	who.Store(w.tokenOf("ann"))
+	p := w.phone("ann", "phone", func(c *client.Config) {
+		c.Token = func(context.Context) (string, error) { return who.Load().(string), nil }
+	})
+	w.awaitConnected(p)
+	w.pushesTo("hello", p)
+	drivers := []string{"ann", w.mateOf("ann")} // who has had hello, too
+	handled, waits := 1, "hello"
+	for shift := range 6 {
+		now, next := drivers[shift%2], drivers[(shift+1)%2]
+		if shift > 0 {
+			who.Store(w.tokenOf(now))
+			p.client.Relogin()
+			p.awaitLast(t, handled+1, waits)
+			handled++
+		}
+		if shift > 0 {
+			waits = fmt.Sprint("for the shift after ", shift)
+			w.push(request{User: next, JSON: waits})
+		}
+		for n := range 2 {
+			text := fmt.Sprint("in shift ", shift, ", ", n)
+			w.push(request{User: now, JSON: text})
+			handled++
+			p.awaitLast(t, handled, text)
+		}
+		w.awaitAllDelivered(now) // else the login of the next shift is owed it too
+	}
+}
+
+// mateOf is a user of the same partition, who is owed a push that says hello.
+func (w *world) mateOf(user string) string {
+	w.t.Helper()
+	for n := 0; ; n++ {
+		mate := fmt.Sprint("mate-", n)
+		w.push(request{User: mate, JSON: "hello"})
+		if w.partitionOf(mate) == w.partitionOf(user) {
+			return mate
+		}
+	}
+}
+
+// awaitLast waits until the phone has handled so many pushes; the last must say so.
+func (p *phone) awaitLast(t testing.TB, n int, text string) {
+	t.Helper()
+	got := p.awaitPushes(t, n)
+	if last := string(got[len(got)-1].Body); len(got) != n || last != fmt.Sprintf("%q", text) {
+		t.Fatalf("push %d is %s, want push %d, %q", len(got), last, n, text)
 	}
 }
 
