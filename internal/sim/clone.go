@@ -37,6 +37,14 @@ func (d *device) waits(reason schemas.Reason, after int64) {
 	}
 }
 
+// backOff of one of two clones: without, each would take the other's place before
+// its gate has said why that had gone.
+func (d *device) backOff() {
+	if d.cloned() {
+		d.until = d.w.clock + second/10
+	}
+}
+
 // away: it may not dial yet, or somebody does not want it to.
 func (d *device) away() bool { return d.stay || d.until > d.w.clock }
 

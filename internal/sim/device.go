@@ -277,6 +277,7 @@ func (d *device) push(f frame) {
 		}
 		w.say("device %s: the application crashes on %v", d.name, f.pos)
 		d.drop()
+		d.backOff()
 		return
 	}
 	if d.working = f; f.again || !w.calm && w.rnd.IntN(8) == 0 {

@@ -39,6 +39,7 @@ const (
 	PoisonAlone      // a poison push ends alone
 	DeadlineLeft     // who leaves memory leaves the next deadline behind
 	LateForRoute     // a route that began after a push's ttl does not get it
+	ReloadNotAhead   // nobody acts on rows beyond what it has read
 	KeptWhileAbsent  // what comes about who is not in memory is kept
 )
 
@@ -47,49 +48,51 @@ const (
 const remembers = CommitAfterWork | KeptWhileAbsent | TombstoneInSnapshot | ClosingInSnapshot | TriesInSnapshot | EndedInSnapshot | RoutedInSnapshot
 
 // Clause is one clause with its name, and the trouble that a search for a
-// schedule in which it matters should meet.
+// schedule in which it matters should meet, or such a schedule.
 type Clause struct {
-	Name  string
-	Fault Faults
-	Meets trouble
+	Name     string
+	Fault    Faults
+	Meets    trouble
+	Directed func(*world)
 }
 
 // Clauses lists all that can be taken away.
 func Clauses() []Clause {
 	return []Clause{
-		{"series-start", SeriesStart, 0},
-		{"hold-back", HoldBack, 0},
-		{"level-outputs", LevelOutputs, 0},
-		{"dispatched-before-claim", DispatchedBeforeClaim, 0},
-		{"kick-after-resumed", KickAfterResumed, 0},
-		{"kick-names-session", KickNamesSession, onlyOne | lostStorage | newWorkers},
-		{"snapshot-first", SnapshotFirst, 0},
-		{"acts-on-what-is-read", ActsOnWhatIsRead, 0},
-		{"incarnation-in-id", IncarnationInID, 0},
-		{"old-terms-ignored", OldTermsIgnored, 0},
-		{"serial-filter", SerialFilter, 0},
-		{"count-decides", CountDecides, 0},
-		{"resumed-until-reached", ResumedUntilReached, 0},
-		{"gap-check", GapCheck, lostCommands},
-		{"read-before-judged", ReadBeforeJudged, hungDevices | idle | longTTL},
-		{"tombstone-in-snapshot", TombstoneInSnapshot, cancels | newWorkers},
-		{"closing-in-snapshot", ClosingInSnapshot, newWorkers | stoppedGates},
-		{"tries-in-snapshot", TriesInSnapshot, poisonous | longTTL | newWorkers},
-		{"ended-in-snapshot", EndedInSnapshot, onlyOne | newWorkers | logouts},
-		{"routed-in-snapshot", RoutedInSnapshot, newWorkers | idle},
-		{"grace-after-stops", GraceAfterStops, stoppedGates | idle},
-		{"held-is-said", HeldIsSaid, 0},
-		{"lost-is-resaid", LostIsResaid, refusedCommands},
-		{"ticket-names-login", TicketNamesLogin, restoredStorage},
-		{"commit-after-work", CommitAfterWork, killedProjector},
-		{"outcome-once", OutcomeOnce, 0},
-		{"cursor-stored", CursorStored, killedApps | restoredStorage},
-		{"dispatched-stays", DispatchedStays, cancels},
-		{"claims-again", ClaimsAgain, newWorkers | longTTL},
-		{"deadline-left", DeadlineLeft, evictions | lonely},
-		{"late-for-route", LateForRoute, evictions | newWorkers | zeroTTL},
-		{"kept-while-absent", KeptWhileAbsent, evictions | lonely},
-		{"poison-alone", PoisonAlone, poisonous},
+		{Name: "series-start", Fault: SeriesStart},
+		{Name: "hold-back", Fault: HoldBack},
+		{Name: "level-outputs", Fault: LevelOutputs},
+		{Name: "dispatched-before-claim", Fault: DispatchedBeforeClaim},
+		{Name: "kick-after-resumed", Fault: KickAfterResumed},
+		{Name: "kick-names-session", Fault: KickNamesSession, Meets: onlyOne | lostStorage | newWorkers},
+		{Name: "snapshot-first", Fault: SnapshotFirst},
+		{Name: "acts-on-what-is-read", Fault: ActsOnWhatIsRead},
+		{Name: "incarnation-in-id", Fault: IncarnationInID},
+		{Name: "old-terms-ignored", Fault: OldTermsIgnored},
+		{Name: "serial-filter", Fault: SerialFilter},
+		{Name: "count-decides", Fault: CountDecides},
+		{Name: "resumed-until-reached", Fault: ResumedUntilReached},
+		{Name: "gap-check", Fault: GapCheck, Meets: lostCommands},
+		{Name: "read-before-judged", Fault: ReadBeforeJudged, Meets: hungDevices | idle | longTTL},
+		{Name: "tombstone-in-snapshot", Fault: TombstoneInSnapshot, Meets: cancels | newWorkers},
+		{Name: "closing-in-snapshot", Fault: ClosingInSnapshot, Meets: newWorkers | stoppedGates},
+		{Name: "tries-in-snapshot", Fault: TriesInSnapshot, Meets: poisonous | longTTL | newWorkers},
+		{Name: "ended-in-snapshot", Fault: EndedInSnapshot, Meets: onlyOne | newWorkers | logouts},
+		{Name: "routed-in-snapshot", Fault: RoutedInSnapshot, Meets: newWorkers | idle},
+		{Name: "grace-after-stops", Fault: GraceAfterStops, Meets: stoppedGates | idle},
+		{Name: "held-is-said", Fault: HeldIsSaid},
+		{Name: "lost-is-resaid", Fault: LostIsResaid, Meets: refusedCommands},
+		{Name: "ticket-names-login", Fault: TicketNamesLogin, Meets: restoredStorage},
+		{Name: "commit-after-work", Fault: CommitAfterWork, Meets: killedProjector},
+		{Name: "outcome-once", Fault: OutcomeOnce},
+		{Name: "cursor-stored", Fault: CursorStored, Meets: killedApps | restoredStorage},
+		{Name: "dispatched-stays", Fault: DispatchedStays, Meets: cancels},
+		{Name: "claims-again", Fault: ClaimsAgain, Meets: newWorkers | longTTL},
+		{Name: "deadline-left", Fault: DeadlineLeft, Meets: evictions | lonely},
+		{Name: "late-for-route", Fault: LateForRoute, Directed: lateForRoute},
+		{Name: "reload-not-ahead", Fault: ReloadNotAhead, Directed: reloadAhead},
+		{Name: "kept-while-absent", Fault: KeptWhileAbsent, Meets: evictions | lonely},
+		{Name: "poison-alone", Fault: PoisonAlone, Meets: poisonous},
 	}
 }
 
@@ -111,6 +114,7 @@ func (f Faults) core() delivery.Faults {
 		PoisonSpreads:     f.has(PoisonAlone),
 		LosesDeadlines:    f.has(DeadlineLeft),
 		SendsLate:         f.has(LateForRoute),
+		ActsAhead:         f.has(ReloadNotAhead),
 		LosesKept:         f.has(KeptWhileAbsent),
 	}
 }

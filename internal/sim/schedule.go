@@ -102,9 +102,7 @@ func (w *world) delivery() {
 // quietTime: the projection has caught up, perhaps, and who is away may leave.
 func (w *world) quietTime(k *worker) {
 	if w.rnd.IntN(3) == 0 {
-		for w.projector.step(w) {
-		}
-		w.projector.flush()
+		w.project()
 	}
 	k.evict()
 }

@@ -7,6 +7,8 @@ type Schedule struct {
 	// Meets is trouble that the schedule has in any case, beside what its seed
 	// draws: a search that is directed.
 	Meets trouble
+	// Directed takes the place of the random steps.
+	Directed func(*world)
 
 	// What Shrink has left of it.
 	only   []int   // the steps that are played, in order; nil = all
@@ -38,6 +40,11 @@ func play(s Schedule, show bool) Result {
 	w := newWorld(s, show)
 	n := 100 + w.rnd.IntN(200)
 	last := 0
+	if s.Directed != nil {
+		s.Directed(w)
+		w.check.step()
+		n = 0
+	}
 	for _, i := range s.steps(n) {
 		if w.failure != "" {
 			break

@@ -142,9 +142,12 @@ func TestPlantedFaults(t *testing.T) {
 	for _, c := range Clauses() {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			found, r, played := Sweep(most, Schedule{Seed: 1, Off: c.Fault, Meets: c.Meets})
+			found, r, played := Sweep(most, Schedule{Seed: 1, Off: c.Fault, Meets: c.Meets, Directed: c.Directed})
 			if !found {
 				t.Fatalf("not found in %d schedules", played.Schedules)
+			}
+			if found, r, _ := Sweep(200, Schedule{Seed: 1, Directed: c.Directed}); c.Directed != nil && found {
+				t.Fatalf("found with the clause: %s\n%s", r.Failure, strings.Join(Show(r.Schedule).Transcript, "\n"))
 			}
 			t.Logf("%-24s found by schedule %d: %.110s", c.Name, played.Schedules, r.Failure)
 		})
@@ -173,7 +176,7 @@ func TestShow(t *testing.T) {
 	s := Schedule{Seed: env(t, "WAYBILL_SHOW", 0)}
 	for _, c := range Clauses() {
 		if c.Name == os.Getenv("WAYBILL_WITHOUT") {
-			s.Off, s.Meets = c.Fault, c.Meets
+			s.Off, s.Meets, s.Directed = c.Fault, c.Meets, c.Directed
 		}
 	}
 	r := Shrink(s)

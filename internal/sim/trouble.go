@@ -52,6 +52,7 @@ const (
 	zombies   // and who is hung stays hung
 	poisonous // the application always crashes on one push
 	onlyOne   // a user may have one device
+	noRoom    // workers keep nothing of what comes about users who are not in memory
 	lonely    // devices are away for most of the time
 
 	noTrouble // beyond them

@@ -51,7 +51,9 @@ func (k *worker) load() {
 		k.settle()
 	}
 	k.core = delivery.NewCore(k.w.settings, k.self, k.state, position(k.next-1))
-	k.core.Plant(k.w.off.core())
+	faults := k.w.off.core()
+	faults.KeepsNothing = k.w.trouble.has(noRoom)
+	k.core.Plant(faults)
 	if n := k.w.rnd.IntN(len(k.w.policies) + 1); n > 0 {
 		k.heard = n
 		k.core.SetPolicies(k.w.policies[n-1])
@@ -102,6 +104,7 @@ func (k *worker) read() {
 	defer k.note()
 	pos, r, fresh := k.take(k.w)
 	if !fresh {
+		k.core.Passed(pos)
 		return
 	}
 	k.core.Apply(pos, r.at, r.event)
