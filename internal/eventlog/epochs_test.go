@@ -113,7 +113,8 @@ func TestEpochKeepsOrder(t *testing.T) {
 	}
 	secondTopic(t, l, 4)
 	announce(t, appender(t, l, AppenderConfig{}), Announced{Epoch: 1, Partitions: 4})
-	for signal(t, heard, "the answer of epoch 1") != 1 {
+	for stands := uint32(0); stands != 1; {
+		stands = signal(t, heard, "the answer of epoch 1")
 	}
 	close(entered)
 	appending.Wait()

@@ -146,7 +146,7 @@ func (w *worker) emptied(ctx context.Context) error {
 	}
 	now, err := w.p.cfg.Log.Announced(ctx)
 	epoch := eventlog.Epoch(w.part.Topic())
-	if err != nil || now.Epoch < epoch+1 || now.Epoch == epoch+1 && !now.Done {
+	if err != nil || now.Epoch <= epoch || now.Epoch == epoch+1 && !now.Done {
 		return err
 	}
 	w.p.cfg.Logger.Warn("the log does not hold the former epoch any more: what only that said is missing", "topic", w.part.Topic(), "partition", w.part.Number())

@@ -93,7 +93,8 @@ func (r *Rebuild) run(ctx context.Context) (done Rebuilt, err error) {
 	if err := r.formerEpochs(ctx, &done); err != nil {
 		return done, err
 	}
-	return done, r.legsOf(ctx, &done, func(ctx context.Context) error { return r.replace(ctx, &done) })
+	err = r.legsOf(ctx, &done, func(ctx context.Context) error { return r.replace(ctx, &done) })
+	return done, err
 }
 
 // legsOf folds the topic of the tables while do sets the targets.
