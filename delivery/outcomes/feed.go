@@ -31,14 +31,13 @@ type Config struct {
 	Meter  metric.Meter // nil measures nothing
 }
 
+// Nobody waits for an outcome, and for nobody_connected, which comes after
+// seconds, these tenths do not count: large requests cost the feed and the broker
+// less than many.
 const (
-	// linger lets records travel in company. Nobody connected may be told
-	// that much later.
-	linger = 5 * time.Millisecond
-	// The broker collects so much, and so long at most, before it hands out:
-	// fewer and larger answers cost the feed and the broker less.
-	fetchMinBytes = 128 << 10
-	fetchMaxWait  = 100 * time.Millisecond
+	linger        = 25 * time.Millisecond
+	fetchMinBytes = 256 << 10
+	fetchMaxWait  = 250 * time.Millisecond
 )
 
 // Feed tells the outcomes of the partitions that its group assigns to it.
