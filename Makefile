@@ -22,8 +22,10 @@ TESTFLAGS ?=
 TESTTIME  ?= 25m
 # Together their plans have every kind of fault (internal/e2e/crash checks that).
 SEEDS     ?= 2 3 5
-# A seed takes two minutes. The default ones are a step of .ci/run, which has an hour.
-CRASHTIME ?= $(if $(filter file,$(origin SEEDS)),15m,90m)
+# A seed takes two minutes, and one more for each 20,000 PUSHES above that. The
+# default ones are a step of .ci/run, which has an hour.
+PUSHES    ?=
+CRASHTIME ?= $(if $(PUSHES),0,$(if $(filter file,$(origin SEEDS)),15m,90m))
 SCHEDULES ?= 1000000
 FUZZTIME  ?= 10s
 BENCHTIME ?= 1s
@@ -76,8 +78,8 @@ test-engines: kafka ## Run the end-to-end tests on Apache Kafka, whose brokers d
 	WAYBILL_ENGINES=real go test -count=1 -p 1 -timeout 30m $(TESTFLAGS) ./internal/cluster ./internal/e2e
 
 .PHONY: crash
-crash: kafka ## Kill stages and a broker under load by seeds (SEEDS="2 3 5"), check the ledger (Java 17, Maven)
-	WAYBILL_CRASH_SEEDS="$(SEEDS)" go test -count=1 -timeout $(CRASHTIME) -v ./internal/e2e/crash
+crash: kafka ## Kill stages and a broker under load by seeds (SEEDS="2 3 5", PUSHES=100000), check the ledger (Java 17, Maven)
+	WAYBILL_CRASH_SEEDS="$(SEEDS)" WAYBILL_CRASH_PUSHES="$(PUSHES)" go test -count=1 -timeout $(CRASHTIME) -v ./internal/e2e/crash
 
 .PHONY: simulate
 simulate: ## Run the long simulation (SCHEDULES=1000000), and take every clause away

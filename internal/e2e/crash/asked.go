@@ -23,9 +23,11 @@ func (a *audit) asked() {
 			a.wrong("pushed by nobody", at, "", "has the name %q, which the office never used", x.Name)
 		case at.User != p.User:
 			a.wrong("pushed as another", at, "", "is %s, which was for %s", x.Name, p.User)
-		case x.Asked != p.asked(a.app):
-			a.wrong("pushed as another", at, "", "is in the log as %#v, and was asked for as %#v", x.Asked, p.asked(a.app))
-		case x.ID != schemas.NamedID(a.app, p.User, p.Name):
+		case x.Asked != p.asked():
+			a.wrong("pushed as another", at, "", "is in the log as %#v, and was asked for as %#v", x.Asked, p.asked())
+		case x.At != 0 && x.At != p.at.UnixMicro():
+			a.wrong("pushed as another", at, "", "is to wait until %d, and was asked for %d", x.At, p.at.UnixMicro())
+		case x.ID != schemas.NamedID(p.app, p.User, p.Name):
 			a.wrong("pushed as another", at, "", "has the push id %s, want that of %s", x.ID, p.Name)
 		}
 	}

@@ -66,7 +66,7 @@ func (o *office) batch(ctx context.Context, c *http.Client, all []*push) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	resp, err := o.post(ctx, c, "application/json", bytes.NewReader(body))
+	resp, err := o.post(ctx, c, callOf{"/v1/pushes", "application/json", all[0].app}, bytes.NewReader(body))
 	if err != nil {
 		o.unanswered.Add(int64(len(all)))
 		return err
@@ -134,7 +134,7 @@ func (o *office) stream(ctx context.Context, c *http.Client, all []*push) error 
 	defer writing.Wait()
 	defer out.Close()
 	defer cancel()
-	resp, err := o.post(ctx, c, "application/x-ndjson", out)
+	resp, err := o.post(ctx, c, callOf{"/v1/pushes", "application/x-ndjson", all[0].app}, out)
 	if err != nil {
 		o.unanswered.Add(int64(len(all)))
 		return err
@@ -158,14 +158,17 @@ func (o *office) stream(ctx context.Context, c *http.Client, all []*push) error 
 	return again
 }
 
+// callOf an app, in a form.
+type callOf struct{ path, form, app string }
+
 // post calls one of the ingests.
-func (o *office) post(ctx context.Context, c *http.Client, form string, body io.Reader) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.urls[rand.IntN(len(o.urls))]+"/v1/pushes", body)
+func (o *office) post(ctx context.Context, c *http.Client, what callOf, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.urls[rand.IntN(len(o.urls))]+what.path, body)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+o.key)
-	req.Header.Set("Content-Type", form)
+	req.Header.Set("Authorization", "Bearer "+o.keys[what.app])
+	req.Header.Set("Content-Type", what.form)
 	return c.Do(req)
 }
 
@@ -199,7 +202,7 @@ func (o *office) recognize(p *push, a *answer) error {
 		return o.strange(fmt.Errorf("trace %s for push %s, sent with %s", trace, p.Name, p.Trace))
 	}
 	t.trace = trace
-	id := schemas.NamedID(o.app, p.User, p.Name).String()
+	id := schemas.NamedID(p.app, p.User, p.Name).String()
 	if len(a.Pushes) != 1 || a.Pushes[0].User != p.User || a.Pushes[0].ID != id {
 		return o.strange(fmt.Errorf("push %s of %s, whose id is %s, has the answer %v", p.Name, p.User, id, a.Pushes))
 	}

@@ -45,8 +45,8 @@ func TestRecognize(t *testing.T) {
 		"no push":             {"", func(a *answer) { a.Pushes = nil }, true},
 		"another status":      {"", func(a *answer) { a.Status = "perhaps" }, true},
 	} {
-		o := &office{app: "freight"}
-		p := &push{request: request{User: "anna", Name: "office-1", Trace: c.trace}, tries: []try{{made: time.Unix(1, 0)}}}
+		o := &office{}
+		p := &push{app: "freight", request: request{User: "anna", Name: "office-1", Trace: c.trace}, tries: []try{{made: time.Unix(1, 0)}}}
 		if c.trace != "" {
 			p.tries[0].trace = schemas.ID{1}
 		}

@@ -31,12 +31,15 @@ func (v violation) String() string {
 
 // audit holds the three counts against each other.
 type audit struct {
-	app    string
 	ledger *ledger.Ledger
 	pushes []push
 	phones []*phone
-	handed map[ledger.Place]bool // on any device
-	found  []violation
+
+	withdrawals []*withdrawal
+	newer       map[ledger.Place]bool // pushes whose collapse key another one had later
+	did         options
+	handed      map[ledger.Place]bool // on any device
+	found       []violation
 
 	linePairs, callPairs int // whose order was compared
 	shortDelivered       int // pushes with a short ttl that arrived
@@ -48,10 +51,13 @@ func (a *audit) wrong(what string, at ledger.Place, device, say string, args ...
 
 // check all that the log, the office and the phones must agree on.
 func (a *audit) check() []violation {
+	a.findNewer()
 	for _, at := range a.ledger.Places() {
 		a.outcomes(at, a.ledger.Pushes[at])
 	}
 	a.asked()
+	a.cancels()
+	a.kicks()
 	a.accepted()
 	a.order()
 	a.handed = make(map[ledger.Place]bool)
@@ -77,6 +83,7 @@ func (a *audit) outcomes(at ledger.Place, x *ledger.Push) {
 		a.shortDelivered++
 	}
 	a.ended(at, "", x.Whole[0])
+	a.asksKept(at, x)
 	for name, ends := range x.Devices {
 		if len(ends) > 1 {
 			a.wrong("outcomes for a device", at, name, "has %d: %v", len(ends), ends)
@@ -93,13 +100,15 @@ func (a *audit) outcomes(at ledger.Place, x *ledger.Push) {
 func (a *audit) ended(at ledger.Place, device string, end ledger.Ending) {
 	x := a.ledger.Pushes[at]
 	switch {
-	case end.Class == schemas.Class_CLASS_DELIVERED, end.Reason == schemas.Reason_REASON_DUPLICATE:
+	case end.Class == schemas.Class_CLASS_DELIVERED:
+	case end.Class == schemas.Class_CLASS_WITHDRAWN:
+		a.withdrawn(at, device, end)
 	case x.TTL > long:
 		a.wrong("ended early", at, device, "could have lived for long and ended as %s, %s", end.Class.Word(), end.Reason.Word())
 	case !byTTL(end):
 		a.wrong("ended by no ttl", at, device, "had %d ms and ended as %s, %s", x.TTL, end.Class.Word(), end.Reason.Word())
-	case end.Time < x.Pushed+x.TTL*1000:
-		a.wrong("ended early", at, device, "had %d ms and ended after %d µs as %s, %s", x.TTL, end.Time-x.Pushed, end.Class.Word(), end.Reason.Word())
+	case end.Time < x.Due+x.TTL*1000:
+		a.wrong("ended early", at, device, "had %d ms and ended after %d µs as %s, %s", x.TTL, end.Time-x.Due, end.Class.Word(), end.Reason.Word())
 	}
 }
 
@@ -120,14 +129,17 @@ func byTTL(end ledger.Ending) bool {
 func (a *audit) phone(p *phone) {
 	handed := make(map[uint64]bool)
 	for _, n := range p.got() {
-		at := ledger.Place{User: p.User, Position: n.Position}
-		handed[n.Position], a.handed[at] = true, true
+		at := a.ledger.Find(ledger.Place{User: p.User, Position: n.Position})
+		handed[at.Position], a.handed[at] = true, true
 		x := a.ledger.Pushes[at]
 		if x == nil {
 			a.wrong("handed and not pushed", at, p.Device.Device, "was handed over and is not in the log")
 			continue
 		}
-		if ends := x.Devices[p.Device.Device]; !ledger.Delivered(ends) && !ledger.Unconfirmed(ends) {
+		a.onTime(at, p.Device.Device, n)
+		ends := x.Devices[p.Device.Device]
+		dropped := p.replaced && len(ends) == 0 // with its session, before it said so
+		if !dropped && !ledger.Delivered(ends) && !ledger.Unconfirmed(ends) {
 			a.wrong("handed and not delivered", at, p.Device.Device, "was handed over and ended as %v", ends)
 		}
 		if say := unlike(p.Device.Device, n, x); say != "" {
@@ -157,14 +169,21 @@ func (p *phone) unpaid(l *ledger.Ledger) (all []ledger.Place) {
 			continue
 		}
 		x := l.Pushes[at]
-		if x.TTL <= long || x.Device != "" && x.Device != p.Device.Device || repeats(x) {
+		if x.TTL <= long || x.Device != "" && x.Device != p.Device.Device || ledger.Has(x.Whole, schemas.Class_CLASS_WITHDRAWN) {
 			continue
 		}
-		if ends := x.Devices[p.Device.Device]; !ledger.Delivered(ends) && !ledger.Unconfirmed(ends) {
+		if ends := x.Devices[p.Device.Device]; x.FirstWins && spared(ends) {
+			continue
+		} else if !ledger.Delivered(ends) && !ledger.Unconfirmed(ends) {
 			all = append(all, at)
 		}
 	}
 	return all
+}
+
+// spared says that another device was the first.
+func spared(ends []ledger.Ending) bool {
+	return len(ends) == 1 && ends[0].Reason == schemas.Reason_REASON_DELIVERED_ELSEWHERE
 }
 
 // long is a ttl, in milliseconds, that no run outlasts.

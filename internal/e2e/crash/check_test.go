@@ -15,11 +15,12 @@ import (
 // theirs is what three parties noted of one push that went well, for a test to
 // spoil.
 type theirs struct {
-	ledger *ledger.Ledger
-	push   *ledger.Push
-	office push
-	phone  *phone
-	others []*phone
+	ledger    *ledger.Ledger
+	push      *ledger.Push
+	office    push
+	phone     *phone
+	others    []*phone
+	takenBack *withdrawal
 }
 
 var (
@@ -37,8 +38,8 @@ func wentWell(t *testing.T) *theirs {
 	t.Helper()
 	x := &theirs{
 		ledger: ledger.New(), office: push{
-			request: request{User: "anna", Family: 7, JSON: json.RawMessage("1"), TTL: 3600, Label: "order", Name: "office-1"},
-			tries:   []try{{call: 1, made: time.Unix(1, 0), answered: time.Unix(2, 0), status: statusAccepted, trace: schemas.ID{1}}},
+			app: "freight", request: request{User: "anna", Family: 7, JSON: json.RawMessage("1"), TTL: 3600, Label: "order", Name: "office-1"},
+			tries: []try{{call: 1, made: time.Unix(1, 0), answered: time.Unix(2, 0), status: statusAccepted, trace: schemas.ID{1}}},
 		},
 		phone: &phone{early: true, Device: ledger.Device{User: "anna", Device: "phone"}, handled: make(map[int]uint64)},
 	}
@@ -53,7 +54,7 @@ func (x *theirs) add(position uint64) *ledger.Push {
 	at := ledger.Place{User: "anna", Position: position}
 	p := &ledger.Push{
 		Asked: ledger.Asked{App: "freight", Name: "office-1", Family: 7, TTL: 3_600_000, Label: "order", Body: "1"},
-		ID:    schemas.NamedID("freight", "anna", "office-1"), Trace: schemas.ID{byte(1 + len(x.ledger.Order))}, Pushed: 1,
+		ID:    schemas.NamedID("freight", "anna", "office-1"), Trace: schemas.ID{byte(1 + len(x.ledger.Order))}, Pushed: 1, Due: 1,
 		Whole: []ledger.Ending{acked}, Devices: map[string][]ledger.Ending{"phone": {acked}},
 	}
 	x.ledger.Pushes[at] = p
@@ -101,7 +102,7 @@ func TestAudit(t *testing.T) {
 		"short, too early":       {func(x *theirs) { x.short(expired, 5_000_000) }, []string{"ended early", "ended early"}},
 		"short, given up early":  {func(x *theirs) { x.short(unacked, 2) }, []string{"ended early", "ended early"}},
 		"short, by no ttl":       {func(x *theirs) { x.short(overflow, 5_000_001) }, []string{"ended by no ttl", "ended by no ttl"}},
-		"short, canceled":        {func(x *theirs) { x.short(canceled, 5_000_001) }, []string{"ended by no ttl", "ended by no ttl"}},
+		"short, canceled":        {func(x *theirs) { x.short(canceled, 5_000_001) }, []string{"withdrawn", "withdrawn"}},
 		"short, poison":          {func(x *theirs) { x.short(poisoned, 5_000_001) }, []string{"ended by no ttl", "ended by no ttl"}},
 		"outcome of nothing":     {func(x *theirs) { x.push.Pushed = 0 }, []string{"no push"}},
 		"accepted, not there":    {func(x *theirs) { x.forget(7) }, []string{"accepted and lost", "handed and not pushed"}},
@@ -138,7 +139,7 @@ func TestAudit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			x := wentWell(t)
 			c.spoil(x)
-			a := &audit{app: "freight", ledger: x.ledger, pushes: []push{x.office}, phones: append(x.others, x.phone)}
+			a := &audit{ledger: x.ledger, pushes: []push{x.office}, phones: append(x.others, x.phone)}
 			var got []string
 			for _, v := range a.check() {
 				got = append(got, v.what)

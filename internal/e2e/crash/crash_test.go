@@ -2,6 +2,7 @@ package crash
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -48,13 +49,17 @@ func TestCrash(t *testing.T) {
 	if len(seeds) == 0 {
 		t.Skip("WAYBILL_CRASH_SEEDS names no seed")
 	}
+	pushes, err := strconv.Atoi(cmp.Or(os.Getenv("WAYBILL_CRASH_PUSHES"), "0"))
+	if err != nil || pushes < 0 {
+		t.Fatalf("WAYBILL_CRASH_PUSHES is %q: a whole number is allowed", os.Getenv("WAYBILL_CRASH_PUSHES"))
+	}
 	binary := build(t)
 	for _, text := range seeds {
 		seed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
 			t.Fatalf("WAYBILL_CRASH_SEEDS has %q: whole numbers are allowed", text)
 		}
-		t.Run(text, func(t *testing.T) { crash(t, Config{Seed: seed, Binary: binary, Port: 29000}) })
+		t.Run(text, func(t *testing.T) { crash(t, Config{Seed: seed, Binary: binary, Port: 29000, Pushes: pushes}) })
 	}
 }
 

@@ -80,7 +80,7 @@ func (r *run) story(ctx context.Context, user string, partition int32) []line {
 		s.events(ctx, r.log, user, partition)
 		s.commands(ctx, r.log, user)
 	}
-	for _, p := range r.phones {
+	for _, p := range r.all() {
 		if p.User == user {
 			s.phone(p)
 		}

@@ -17,7 +17,7 @@ import (
 func (r *run) checkFunnel(ctx context.Context, want readmodels.Funnel) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return want.Await(ctx, "http://"+r.site.at(portConsole), r.site.app.Name)
+	return want.Await(ctx, "http://"+r.site.at(portConsole), "") // of both apps
 }
 
 // checkHistory waits until ClickHouse has each row of the log once.

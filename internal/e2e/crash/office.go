@@ -17,19 +17,30 @@ import (
 // and say again with the same push id whatever was not accepted.
 type office struct {
 	// Fixed.
-	urls   []string // of the ingests
-	app    string
-	key    string
-	log    *slog.Logger
-	client *http.Client
-	pushes []push // by number
-	begin  time.Time
+	urls        []string          // of the ingests
+	keys        map[string]string // of the apps
+	log         *slog.Logger
+	client      *http.Client
+	pushes      []push // by number
+	withdrawals []*withdrawal
+	begin       time.Time
 
 	calls                                            atomic.Int64 // so many were made
 	accepted, refused, doubtful, unanswered, retried atomic.Int64
 
 	mu  sync.Mutex
 	odd []string // answers that nobody should get
+}
+
+// start is when the first push may be made; from it follow the times in them.
+func (o *office) start() {
+	o.begin = time.Now()
+	for n := range o.pushes {
+		if p := &o.pushes[n]; p.delay > 0 {
+			p.at = o.begin.Add(p.due + p.delay).Truncate(time.Millisecond)
+			p.DeliverAt = p.at.UTC().Format(time.RFC3339Nano)
+		}
+	}
 }
 
 // form of a call: how many app-servers work in it, how many pushes of a hundred
@@ -50,7 +61,6 @@ var forms = []form{
 // work makes every call and returns when all pushes were accepted.
 func (o *office) work(ctx context.Context, seed uint64) error {
 	rng := rand.New(rand.NewPCG(seed, 3))
-	o.begin = time.Now()
 	g, ctx := errgroup.WithContext(ctx)
 	var servers []*server
 	for _, f := range forms {
@@ -58,8 +68,13 @@ func (o *office) work(ctx context.Context, seed uint64) error {
 			servers = append(servers, &server{office: o, form: f, rng: rand.New(rand.NewPCG(seed, uint64(100+len(servers))))})
 		}
 	}
+	other := &server{office: o, form: forms[1], rng: rand.New(rand.NewPCG(seed, 99))}
+	servers = append(servers, other) // a call has the pushes of one app
 	for n := range o.pushes {
 		s := servers[pick(rng)]
+		if o.pushes[n].app != freight {
+			s = other
+		}
 		s.todo = append(s.todo, &o.pushes[n])
 	}
 	for _, s := range servers {

@@ -20,8 +20,9 @@ import (
 const pageHead = `# The crash run
 
 Written by ` + "`make crash`" + `, a row for each seed. What a run is stands in the package comment of internal/e2e/crash: every stage as a
-process, three Apache Kafka brokers with three copies of everything, Postgres and ClickHouse; %s pushes in a minute over HTTP to %d
-phones that lose their connections all the time, while processes are killed with -9, and a gate and a delivery worker are stopped for
+process, three Apache Kafka brokers with three copies of everything, Postgres and ClickHouse; %s pushes a minute over HTTP to %d
+phones that lose their connections all the time, with every option mixed (ttl 0, collapse keys, cancels before and after their push,
+deliver_at, first device wins, one device of several, and an app whose users may have one device and change it), while processes are killed with -9, and a gate and a delivery worker are stopped for
 %.0f s and woken. Some users are away meanwhile: their pushes wait. When all faults have stopped and all other phones are home, Postgres is
 dropped, with everything that is still connected and still owed, and must be replayed to the same checksum; then who was away comes
 home. In the end the log, read without Waybill's own reader, the callers' counts and what the applications noted must agree, push by
@@ -41,9 +42,11 @@ push, in content and order; the funnel must add up to the log, and ClickHouse mu
   their short ttl before an acknowledgement. *lost*: ended by a short ttl, most of them for users that nobody is.
 - *handed over*: pushes that an application was handed, on any device. *last outcome*: after the end of all faults,
   of all that is for users who are not away.
+- *options*: pushes that were collapsed, that were canceled, from which a device was spared because another was the first, and that waited for
+  their time. A row of more than 20,000 accepted pushes is of a longer run (` + "`PUSHES=100000`" + `). Rows without them are of runs in which nobody asked for any of that.
 
-| seed | date | killed | stopped | refused | no answer | said again | connections | accepted | repeats | delivered | lost | unconfirmed | handed over | last outcome | violations |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
+| seed | date | killed | stopped | refused | no answer | said again | connections | accepted | repeats | delivered | lost | unconfirmed | handed over | last outcome | violations | options |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
 `
 
 // WritePage adds the run to a page, or takes the place of the same seed's row.
@@ -110,6 +113,7 @@ func (r *Result) row() string {
 		thousands(r.accepted), thousands(int64(r.repeats())), thousands(int64(r.outcomes.Of(schemas.Class_CLASS_DELIVERED))),
 		thousands(int64(r.outcomes.Of(schemas.Class_CLASS_LOST))), thousands(int64(r.outcomes.Of(schemas.Class_CLASS_UNCONFIRMED))),
 		thousands(int64(r.handed)), last, thousands(int64(len(r.Violations))),
+		fmt.Sprintf("%d, %d, %d, %d", r.did.collapsed, r.did.canceled+r.did.early, r.did.elsewhere, r.did.delayed),
 	}
 	return "| " + strings.Join(cells, " | ") + " |"
 }

@@ -19,6 +19,7 @@ func TestPageKeepsOtherSeeds(t *testing.T) {
 	for _, seed := range []uint64{12, 4, 12} {
 		r := &Result{
 			Seed: seed, Began: time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC), Settling: 1500 * time.Millisecond, accepted: 20_000,
+			did:    options{canceled: 1},
 			Faults: []Fault{{Kind: Kill, Target: "gate-1"}, {Kind: Kill, Target: leader}, {Kind: Replace, Target: "gate-2"}},
 			outcomes: ledger.Tally{Ends: map[schemas.Class]map[schemas.Reason]int{
 				schemas.Class_CLASS_DELIVERED: {schemas.Reason_REASON_ACKED: 19_000},
@@ -39,7 +40,7 @@ func TestPageKeepsOtherSeeds(t *testing.T) {
 			rows = append(rows, strings.TrimSpace(line))
 		}
 	}
-	const rest = " | 2026-11-25 | 1 +b | 1 r | 0 | 0 | 0 | 0 | 20,000 | 7 | 19,000 | 0 | 0 | 0 | 1.5 s | 0 |"
+	const rest = " | 2026-11-25 | 1 +b | 1 r | 0 | 0 | 0 | 0 | 20,000 | 7 | 19,000 | 0 | 0 | 0 | 1.5 s | 0 | 0, 1, 0, 0 |"
 	if d := cmp.Diff([]string{"| 4" + rest, "| 12" + rest}, rows); d != "" {
 		t.Errorf("rows (-want +got):\n%s", d)
 	}

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,6 +22,9 @@ type phone struct {
 	config client.Config
 	stop   func() error // ends Run and returns its error; of one goroutine at a time
 	early  bool         // it connected before the first push: every push of its user is for it
+	app    string       // empty = freight
+	// replaced: its user logs in with another phone, and may have only one.
+	replaced bool
 
 	mu       sync.Mutex
 	notes    []note
@@ -51,7 +55,9 @@ func (p *phone) start(s *site) error {
 	p.handled = make(map[int]uint64)
 	p.config = client.Config{
 		Addresses: s.gates(), Platform: "android", Version: "crash", NoCompression: true,
-		Token:    func(context.Context) (string, error) { return s.app.Token(p.User, p.Device.Device) },
+		Token: func(context.Context) (string, error) {
+			return s.apps[cmp.Or(p.app, freight)].Token(p.User, p.Device.Device)
+		},
 		Handler:  p.handle,
 		OnNotice: p.Notice,
 		Dial:     p.Dial,

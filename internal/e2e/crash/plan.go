@@ -40,8 +40,24 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%5.1f s  %-7s %-11s for %.1f s", f.At.Seconds(), f.Kind, f.Target, f.For.Seconds())
 }
 
-// Span is how long a run pushes, and the time in which faults begin.
+// Span is how long a run takes for so many Pushes, and the time in which the
+// faults of a plan begin and end.
 const Span = 60 * time.Second
+
+// spanOf is how long a run of n pushes pushes: whole Spans.
+func spanOf(n int) time.Duration { return Span * time.Duration((n+Pushes-1)/Pushes) }
+
+// plan of a run that takes so long: a Span is that of the seed, the next one that
+// of the next seed, and so on.
+func plan(seed uint64, span time.Duration) (all []Fault) {
+	for n := time.Duration(0); n < span/Span; n++ {
+		for _, f := range draw(seed + uint64(n)) {
+			f.At += n * Span
+			all = append(all, f)
+		}
+	}
+	return all
+}
 
 // pauseFor is how long a process is stopped: ten leases of a gate, so that its
 // routes end, and several sessions of delivery's group.

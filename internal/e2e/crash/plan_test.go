@@ -70,11 +70,30 @@ func TestDefaultSeedsHaveEveryFault(t *testing.T) {
 	}
 }
 
+// TestPlanOfALongRun: a Span has the faults of its seed, and they are over when
+// the next one begins.
+func TestPlanOfALongRun(t *testing.T) {
+	if n := spanOf(1); n != Span {
+		t.Errorf("a run of one push takes %v", n)
+	}
+	all := plan(2, spanOf(2*Pushes+1))
+	if want := len(draw(2)) + len(draw(3)) + len(draw(4)); len(all) != want {
+		t.Errorf("%d faults, want %d", len(all), want)
+	}
+	for _, f := range all {
+		if f.At/Span != (f.At+f.For-1)/Span {
+			t.Errorf("%v goes on in the next span", f)
+		}
+	}
+}
+
 // TestPushesOfASeed: as many as said, a tenth of them short-lived, each under a
 // name of its own, in the order of their time.
 func TestPushesOfASeed(t *testing.T) {
-	all := drawPushes(1)
+	all := drawPushes(1, Pushes)
 	names, short, bodies, one := make(map[string]bool), 0, 0, 0
+	var has options
+	never := 0
 	for n, p := range all {
 		names[p.Name] = true
 		if p.TTL < 3600 {
@@ -86,6 +105,10 @@ func TestPushesOfASeed(t *testing.T) {
 		if p.Device != "" {
 			one++
 		}
+		if p.TTL == 0 {
+			never++
+		}
+		has.draw(p)
 		if p.number != n || n > 0 && p.due < all[n-1].due {
 			t.Fatalf("push %d has number %d and is due at %v, after %v", n, p.number, p.due, all[max(0, n-1)].due)
 		}
@@ -93,7 +116,26 @@ func TestPushesOfASeed(t *testing.T) {
 	if len(all) != Pushes || len(names) != Pushes || short < Pushes/12 || short > Pushes/8 {
 		t.Errorf("%d pushes with %d names, %d short-lived", len(all), len(names), short)
 	}
+	if lacks := has.lacks(); never < fewestOf || len(lacks) > 0 {
+		t.Errorf("%d are for now or never, %v", never, lacks)
+	}
 	if away := countAway(all); bodies < Pushes/3 || one < Pushes/40 || away < 40*absent {
 		t.Errorf("%d of them have a body that is no JSON, %d are for one device, %d for who is away", bodies, one, away)
+	}
+}
+
+// draw counts what a push asks for, as if all of it happened.
+func (o *options) draw(p push) {
+	switch {
+	case p.Collapse != "":
+		o.collapsed++
+	case p.cancels && p.cancel < p.due:
+		o.early++
+	case p.cancels:
+		o.canceled++
+	case p.FirstWins:
+		o.elsewhere++
+	case p.delay > 0:
+		o.delayed++
 	}
 }

@@ -15,12 +15,12 @@ import (
 	"waybill/schemas"
 )
 
-// How much there is of everything: every fourth user has two devices. Besides,
-// some users are away until Postgres has been replayed: half of them have
-// connected once, the others never.
+// How much there is of everything; devicesOf says how many devices a user has.
+// Besides, some users are away until Postgres has been replayed: half of them
+// have connected once, the others never.
 const (
-	Pushes  = 20_000
-	Devices = 500
+	Pushes  = 20_000 // in each Span; those of a run that names no other number
+	Devices = 550
 	users   = 400
 	absent  = 16
 )
@@ -28,9 +28,14 @@ const (
 // push is one that an app-server wants to be delivered, until it was accepted.
 type push struct {
 	request
-	number int           // that the application reads in the body
-	due    time.Duration // since the first push
-	tries  []try         // owned by the call that it is in
+	app     string
+	number  int           // that the application reads in the body
+	due     time.Duration // since the first push
+	delay   time.Duration // from then until it may be delivered; 0 = none
+	at      time.Time     // the time that this comes to; zero = none
+	cancels bool          // it is taken back at this time, since the first push
+	cancel  time.Duration
+	tries   []try // owned by the call that it is in
 }
 
 // request is what the API takes. All but the trace is the same for every try.
@@ -44,7 +49,12 @@ type request struct {
 	TTL     float64         `json:"ttl"`
 	Label   string          `json:"label"`
 	Name    string          `json:"push_id"` // the caller's own
-	Trace   string          `json:"traceparent,omitempty"`
+
+	Collapse  string `json:"collapse_key,omitempty"`
+	DeliverAt string `json:"deliver_at,omitempty"`
+	FirstWins bool   `json:"first_device_wins,omitempty"`
+
+	Trace string `json:"traceparent,omitempty"`
 }
 
 // try is one time that a push was said.
@@ -80,27 +90,28 @@ func (p *push) accepted() *try {
 }
 
 // asked is what the log must have of the push.
-func (p *push) asked(app string) ledger.Asked {
+func (p *push) asked() ledger.Asked {
 	body := p.Body
 	if p.JSON != nil {
 		body = p.JSON
 	}
 	return ledger.Asked{
-		App: app, Device: p.Device, Name: p.Name, Family: p.Family, Command: p.Command,
-		TTL: int64(math.Ceil(p.TTL * 1000)), Label: p.Label, Body: string(body),
+		App: p.app, Device: p.Device, Name: p.Name, Family: p.Family, Command: p.Command,
+		TTL: int64(math.Ceil(p.TTL * 1000)), Label: p.Label, Body: string(body), Collapse: p.Collapse, FirstWins: p.FirstWins,
 	}
 }
 
 // drawPushes draws what is pushed and when: the long-lived ones an hour, some of
 // those to users who are away for long; a tenth for a short while, some of those
-// to nobody; a few to one device alone.
-func drawPushes(seed uint64) []push {
+// to nobody, some for now or never; a few to one device alone; a few of the other
+// app; and what option draws.
+func drawPushes(seed uint64, n int) []push {
 	rng := rand.New(rand.NewPCG(seed, 2))
-	all := make([]push, Pushes)
+	all := make([]push, n)
 	for n := range all {
-		p := push{due: time.Duration(rng.Int64N(int64(Span)))}
+		p := push{app: freight, due: time.Duration(rng.Int64N(int64(spanOf(len(all)))))}
 		p.request = request{
-			User: fmt.Sprintf("user-%03d", rng.IntN(users)), TTL: 3600, Label: []string{"order", "price", "news · früh"}[rng.IntN(3)],
+			User: user(rng.IntN(users)), TTL: 3600, Label: []string{"order", "price", "news · früh"}[rng.IntN(3)],
 			Family: []uint32{7, 8, math.MaxUint16}[rng.IntN(3)], Command: []uint32{0, 1, 0x0203}[rng.IntN(3)],
 		}
 		switch d := rng.IntN(100); {
@@ -113,6 +124,10 @@ func drawPushes(seed uint64) []push {
 			p.User = awayUser(rng.IntN(absent))
 		case d < 18:
 			p.Device = "phone-0"
+		case d < 22:
+			p.app, p.User = post, soloUser(rng.IntN(soloUsers))
+		default:
+			p.option(rng)
 		}
 		all[n] = p
 	}

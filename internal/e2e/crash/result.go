@@ -37,6 +37,7 @@ type Result struct {
 	outcomes                           ledger.Tally
 	handed, handedEach, flagged, homes int
 	cuts, mutes, phones, restarts      int
+	did                                options // what the callers had asked for
 }
 
 func (r *Result) wrong(what, say string, args ...any) {
@@ -92,7 +93,7 @@ func (r *Result) compare(kept, l *ledger.Ledger) {
 // finish counts, whatever came of the run, and keeps what explains a violation.
 func (r *run) finish(ctx context.Context, err error) {
 	x := r.result
-	x.Alone, x.phones = r.site.endedAlone(), len(r.phones)
+	x.Alone, x.phones = r.site.endedAlone(), len(r.all())
 	if r.office != nil {
 		o := r.office
 		x.accepted, x.refused, x.doubtful = o.accepted.Load(), o.refused.Load(), o.doubtful.Load()
@@ -103,7 +104,7 @@ func (r *run) finish(ctx context.Context, err error) {
 	}
 	r.books.Look(x.count)
 	handed := make(map[ledger.Place]bool)
-	for _, p := range r.phones {
+	for _, p := range r.all() {
 		x.phone(p, handed)
 	}
 	x.handed = len(handed)

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"waybill/internal/app"
@@ -22,6 +24,7 @@ type Config struct {
 	Binary string               // waybill
 	Port   int                  // the first of 100 that it uses
 	Say    func(string, ...any) // progress, a line each
+	Pushes int                  // 0 = the default; the run takes a Span for each so many
 }
 
 // patience bounds each wait; none takes as long when all is well.
@@ -36,6 +39,8 @@ type run struct {
 	books  *ledger.Books
 	phones []*phone
 	away   []*phone // come home at the end
+	solos  []*phone // replaced in the middle of the run
+	newer  []*phone // those by which they are
 	office *office
 	plan   []Fault
 	ledger *ledger.Ledger // as the log says at the end
@@ -47,10 +52,11 @@ type run struct {
 // Run makes one crash run. An error says that it could not be made or did not
 // come to its end; what it found is in the Result, which is never nil.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
-	r := &run{cfg: cfg, plan: draw(cfg.Seed), books: ledger.NewBooks(), result: &Result{Seed: cfg.Seed, Began: time.Now()}}
+	cfg.Pushes = cmp.Or(cfg.Pushes, Pushes)
+	r := &run{cfg: cfg, plan: plan(cfg.Seed, spanOf(cfg.Pushes)), books: ledger.NewBooks(), result: &Result{Seed: cfg.Seed, Began: time.Now()}}
 	r.site = &site{
 		dir: cfg.Dir, binary: cfg.Binary, port: cfg.Port,
-		app: app.DevApp{Name: "freight", APIKey: "office-of-the-crash-run-0123456789", Secret: "phones-of-the-crash-run-0123456789"},
+		apps: map[string]app.DevApp{freight: newApp(freight), post: newApp(post)},
 	}
 	f, err := openLog(cfg.Dir)
 	if err != nil {
@@ -100,8 +106,8 @@ func (r *run) begin(ctx context.Context) error {
 		return err
 	}
 	for n := range users {
-		for d := range 1 + (3-n%4)/3 {
-			p := &phone{Device: ledger.Device{User: fmt.Sprintf("user-%03d", n), Device: fmt.Sprintf("phone-%d", d)}}
+		for d := range devicesOf(n) {
+			p := &phone{Device: ledger.Device{User: user(n), Device: fmt.Sprintf("phone-%d", d)}}
 			p.Bad(rand.New(rand.NewPCG(r.cfg.Seed, uint64(1000+len(r.phones)))), r.site.troubles())
 			if err := p.start(r.site); err != nil {
 				return err
@@ -109,7 +115,7 @@ func (r *run) begin(ctx context.Context) error {
 			r.phones = append(r.phones, p)
 		}
 	}
-	if err := r.leave(ctx); err != nil {
+	if err := errors.Join(r.leave(ctx), r.settleSolos(ctx)); err != nil {
 		return err
 	}
 	for _, p := range r.phones {
@@ -141,10 +147,15 @@ func (r *run) keepBooks() error {
 	return nil
 }
 
+// all phones that there are by now, those that were replaced among them.
+func (r *run) all() []*phone {
+	return slices.DeleteFunc(slices.Concat(r.phones, r.newer, r.solos), func(p *phone) bool { return p == nil })
+}
+
 // close ends the phones, the books and everything else.
 func (r *run) close() error {
 	var errs []error
-	for _, p := range r.phones {
+	for _, p := range r.all() {
 		errs = append(errs, p.stop())
 	}
 	if r.stopBooks != nil {

@@ -18,13 +18,17 @@ func (r *run) settle(ctx context.Context) error {
 	defer cancel()
 	start := time.Now()
 	var calm sync.WaitGroup
-	for _, p := range r.phones {
+	for _, p := range r.all() {
 		calm.Go(p.Calm)
 	}
 	calm.Wait()
 	if err := r.site.awaitReady(ctx); err != nil {
 		return err
 	}
+	if err := r.awaitKicks(ctx); err != nil {
+		return err
+	}
+	r.phones, r.newer = append(r.phones, r.newer...), nil
 	err := r.awaitEnd(ctx, countAway(r.office.pushes))
 	r.result.Settling = time.Since(start)
 	if err == nil {
@@ -41,7 +45,7 @@ func (r *run) awaitEnd(ctx context.Context, left int) error {
 			return fmt.Errorf("wait for %s to come home: %w", p.name(), err)
 		}
 	}
-	err := r.books.AwaitLedger(ctx, func(l *ledger.Ledger) bool { return len(l.Order) >= Pushes && l.Unended <= left })
+	err := r.books.AwaitLedger(ctx, func(l *ledger.Ledger) bool { return len(l.Order) >= r.cfg.Pushes && l.Unended <= left })
 	if err == nil {
 		err = r.awaitDevices(ctx)
 	}
@@ -57,7 +61,7 @@ func (r *run) awaitDevices(ctx context.Context) error {
 	for _, p := range r.phones {
 		err := r.books.AwaitLedger(ctx, func(l *ledger.Ledger) bool {
 			for _, n := range p.got() {
-				if x := l.Pushes[ledger.Place{User: p.User, Position: n.Position}]; x == nil || len(x.Devices[p.Device.Device]) == 0 {
+				if x := l.Pushes[l.Find(ledger.Place{User: p.User, Position: n.Position})]; x == nil || len(x.Devices[p.Device.Device]) == 0 {
 					return false
 				}
 			}
@@ -91,9 +95,13 @@ func (r *run) audit(ctx context.Context) error {
 		r.result.wrong("the log", "%s", say)
 	}
 	r.books.Look(func(kept *ledger.Ledger) { r.result.compare(kept, r.ledger) })
-	a := &audit{app: r.site.app.Name, ledger: r.ledger, pushes: r.office.pushes, phones: r.phones}
+	a := &audit{ledger: r.ledger, pushes: r.office.pushes, withdrawals: r.office.withdrawals, phones: r.all()}
 	r.result.Violations = append(r.result.Violations, a.check()...)
 	r.result.linePairs, r.result.callPairs = a.linePairs, a.callPairs
+	r.result.did = a.did
+	for _, say := range a.did.lacks() {
+		r.result.wrong("the options", "%s: that shows nothing", say)
+	}
 	if a.linePairs < fewest || a.callPairs < fewest {
 		r.result.wrong("the order", "was compared for %d lines and %d calls, want %d each: that shows nothing", a.linePairs, a.callPairs, fewest)
 	}

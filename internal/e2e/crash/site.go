@@ -25,7 +25,7 @@ type site struct {
 	dir    string
 	binary string
 	port   int // the first of those that it uses
-	app    app.DevApp
+	apps   map[string]app.DevApp
 
 	kafka    *cluster.Cluster
 	postgres *postgres
@@ -89,11 +89,17 @@ func startSite(ctx context.Context, s *site) error {
 // migrate runs the tool; the keys of the app are in a file.
 func (s *site) migrate(ctx context.Context) error {
 	file := filepath.Join(s.dir, "apps.json")
-	b, err := json.Marshal(map[string]any{"apps": []any{map[string]any{
-		"name":       s.app.Name,
-		"api_keys":   []any{map[string]string{"id": "office", "key": s.app.APIKey}},
-		"token_keys": []any{map[string]string{"id": "dev", "algorithm": "HS256", "secret": s.app.Secret}},
-	}}})
+	devices := map[string]string{freight: "many", post: "one_per_user"}
+	var apps []any
+	for _, name := range []string{freight, post} {
+		apps = append(apps, map[string]any{
+			"name":       name,
+			"api_keys":   []any{map[string]string{"id": "office", "key": s.apps[name].APIKey}},
+			"token_keys": []any{map[string]string{"id": "dev", "algorithm": "HS256", "secret": s.apps[name].Secret}},
+			"policy":     map[string]string{"devices": devices[name]},
+		})
+	}
+	b, err := json.Marshal(map[string]any{"apps": apps})
 	if err != nil {
 		return err
 	}

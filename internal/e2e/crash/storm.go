@@ -15,14 +15,19 @@ import (
 func (r *run) storm(ctx context.Context) error {
 	// Accepting takes longer than pushing: nothing is accepted while the log, or
 	// both ingests, are away.
-	ctx, cancel := context.WithTimeout(ctx, Span+patience)
+	ctx, cancel := context.WithTimeout(ctx, spanOf(r.cfg.Pushes)+patience)
 	defer cancel()
 	transport := &http.Transport{MaxIdleConnsPerHost: 16}
 	defer transport.CloseIdleConnections()
 	r.office = &office{
 		urls: []string{"http://" + r.site.at(portIngests+1), "http://" + r.site.at(portIngests+2)},
-		app:  r.site.app.Name, key: r.site.app.APIKey, log: r.own, client: &http.Client{Transport: transport}, pushes: drawPushes(r.cfg.Seed),
+		keys: make(map[string]string), log: r.own, client: &http.Client{Transport: transport}, pushes: drawPushes(r.cfg.Seed, r.cfg.Pushes),
 	}
+	for name, a := range r.site.apps {
+		r.office.keys[name] = a.APIKey
+	}
+	r.office.withdrawals = withdrawals(r.office.pushes)
+	r.office.start()
 	g, ctx := errgroup.WithContext(ctx)
 	start := time.Now()
 	g.Go(func() error {
@@ -30,7 +35,9 @@ func (r *run) storm(ctx context.Context) error {
 		r.cfg.Say("%5.1f s  the last push was accepted", time.Since(start).Seconds())
 		return err
 	})
+	g.Go(func() error { return r.office.cancelAll(ctx, r.cfg.Seed) })
 	g.Go(func() error { return r.restartPhones(ctx) })
+	g.Go(func() error { return r.replacePhones(ctx) })
 	for _, f := range r.plan {
 		g.Go(func() error { return r.suffer(ctx, start, f) })
 	}
@@ -75,7 +82,7 @@ const restarters = 20
 // is launched again about twice.
 func (r *run) restartPhones(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	over := time.Now().Add(Span)
+	over := time.Now().Add(spanOf(r.cfg.Pushes))
 	for n := range restarters {
 		rng := rand.New(rand.NewPCG(r.cfg.Seed, uint64(200+n)))
 		g.Go(func() error {

@@ -28,6 +28,10 @@ func (r *Result) Table() string {
 	}
 	row("  without an outcome", r.pushed-ended, "")
 	row("handed over, to any device", r.handed, "delivered ≤ this ≤ delivered + unconfirmed")
+	row("  collapsed", r.did.collapsed, "a newer push had their key, and no device had been sent them")
+	row("  canceled", r.did.canceled+r.did.early, fmt.Sprintf("%d of them before they were seen", r.did.early))
+	row("  for a later time", r.did.delayed, "none was handed over before it")
+	row("  spared a device", r.did.elsewhere, "another one was the first")
 	row("outcomes for devices", r.outcomes.Devices, fmt.Sprintf("of %d phones", r.phones))
 	row("handed over, to each device", r.handedEach, fmt.Sprintf("%d of them flagged as sent before", r.flagged))
 	row("needed more than one connection", r.outcomes.Retried, fmt.Sprintf("at most %d", r.outcomes.Attempts))

@@ -26,8 +26,17 @@ type Ledger struct {
 	Kinds      map[schemas.Kind]int
 	Rows       Rows                   // what the history must have of all this
 	Ends       map[schemas.Reason]int // connections by why they ended
+	Cancels    map[Asking][]uint64    // positions of what asked for the end of an id
+	Kicks      map[string]int         // sessions that were kicked, by user
 
 	terms map[int32]schemas.Position
+	due   map[Place]Place // places of pushes by those at which they became due later
+}
+
+// Asking names the pushes that a cancel is about.
+type Asking struct {
+	User string
+	ID   schemas.ID
 }
 
 // Place is a push's identity: positions are those of one partition.
@@ -46,6 +55,8 @@ type Push struct {
 	Trace   schemas.ID
 	Span    [8]byte // the caller's; zero = none
 	Pushed  int64   // broker's time; 0 = there are outcomes of a push that there is not
+	At      int64   // deliver_at in microseconds; 0 = at once
+	Due     int64   // broker's time from which its ttl counts; 0 = not yet
 	Whole   []Ending
 	Devices map[string][]Ending
 }
@@ -58,6 +69,8 @@ type Asked struct {
 	TTL             int64 // milliseconds
 	Label           string
 	Body            string
+	Collapse        string // collapse key
+	FirstWins       bool
 }
 
 // Ending is one outcome.
@@ -77,6 +90,7 @@ func New() *Ledger {
 	return &Ledger{
 		Pushes: make(map[Place]*Push), Partitions: make(map[string]int32), terms: make(map[int32]schemas.Position),
 		Kinds: make(map[schemas.Kind]int), Rows: newRows(), Ends: make(map[schemas.Reason]int),
+		Cancels: make(map[Asking][]uint64), Kicks: make(map[string]int), due: make(map[Place]Place),
 	}
 }
 
@@ -96,6 +110,13 @@ func (l *Ledger) Enter(partition int32, r *eventlog.Entry) {
 		l.pushed(partition, r)
 	case schemas.Kind_KIND_OUTCOME:
 		l.outcome(r)
+	case schemas.Kind_KIND_RELEASED:
+		l.released(r)
+	case schemas.Kind_KIND_CANCEL_ASKED:
+		asking := Asking{strings.Clone(e.User), schemas.IDFrom(e.CancelAsked.GetPushId())}
+		l.Cancels[asking] = append(l.Cancels[asking], uint64(r.Position))
+	case schemas.Kind_KIND_KICKED:
+		l.Kicks[strings.Clone(e.User)]++
 	case schemas.Kind_KIND_DISCONNECTED:
 		l.Ends[e.Disconnected.GetReason()]++
 	}
@@ -112,16 +133,41 @@ func (l *Ledger) pushed(partition int32, r *eventlog.Entry) {
 		Asked: Asked{
 			App: strings.Clone(e.App), Device: strings.Clone(e.Device), Name: strings.Clone(b.Name),
 			Family: b.Family, Command: b.Command, TTL: b.Ttl, Label: strings.Clone(b.Label), Body: string(b.Body),
+			Collapse: strings.Clone(b.CollapseKey), FirstWins: b.FirstDeviceWins,
 		},
+		At: b.DeliverAt,
 		ID: schemas.IDFrom(b.PushId), Trace: schemas.IDFrom(e.TraceId), Pushed: r.Time, Devices: make(map[string][]Ending),
 	}
 	copy(x.Span[:], e.ParentSpan)
+	if x.At == 0 {
+		x.Due = r.Time
+	}
 	l.Pushes[at] = x
+}
+
+// released: from now on the push is known by this position; the first one counts.
+func (l *Ledger) released(r *eventlog.Entry) {
+	at := Place{r.Event.User, r.Event.Released.GetPosition()}
+	if x := l.Pushes[at]; x != nil && x.Due == 0 && len(x.Whole) == 0 {
+		at.User = strings.Clone(at.User)
+		x.Due = r.Time
+		l.due[Place{at.User, uint64(r.Position)}] = at
+	}
+}
+
+// Find the place of a push by a position under which devices and outcomes know
+// it: that of its pushed, or of the released by which it became due.
+func (l *Ledger) Find(at Place) Place {
+	if from, ok := l.due[at]; ok {
+		return from
+	}
+	return at
 }
 
 func (l *Ledger) outcome(r *eventlog.Entry) {
 	e, b := r.Event, r.Event.Outcome
-	x := l.Pushes[Place{e.User, b.Position}]
+	at := l.Find(Place{e.User, b.Position})
+	x := l.Pushes[at]
 	if x == nil {
 		x = &Push{Devices: make(map[string][]Ending)} // of nothing: the checks find it
 		l.Pushes[Place{strings.Clone(e.User), b.Position}] = x

@@ -75,6 +75,42 @@ func TestNothingIsForgotten(t *testing.T) {
 	}
 }
 
+// TestReleased: outcomes name the position at which a push became due; the first
+// released counts, and none after its end.
+func TestReleased(t *testing.T) {
+	l := log{ledger: New()}
+	term := l.claim()
+	at := l.add(&schemas.Event{Kind: schemas.Kind_KIND_PUSHED, Pushed: &schemas.Pushed{DeliverAt: 1}})
+	release := func(of, term uint64) uint64 {
+		return l.add(&schemas.Event{Kind: schemas.Kind_KIND_RELEASED, Term: term, Released: &schemas.Released{Position: of}})
+	}
+	release(at, term+99) // of no term
+	x := l.ledger.Pushes[Place{"anna", at}]
+	if x.Due != 0 {
+		t.Error("a stale decision made the push due")
+	}
+	due := release(at, term)
+	again := release(at, term)
+	if from := l.ledger.Find(Place{"anna", due}); from.Position != at || l.ledger.Find(Place{"anna", again}).Position != again {
+		t.Errorf("the push due at %d is the one at %d, want %d, and none is due at %d", due, from.Position, at, again)
+	}
+	l.deliver(term, due, "phone", true)
+	if !Delivered(x.Whole) || x.Due != 1 || l.ledger.Unended != 0 || len(l.ledger.Pushes) != 1 {
+		t.Errorf("the push ended as %v; %d have not", x.Whole, l.ledger.Unended)
+	}
+}
+
+// TestCancelsAndKicks are kept by whom they are about.
+func TestCancelsAndKicks(t *testing.T) {
+	l := log{ledger: New()}
+	term, id := l.claim(), schemas.ID{1}
+	at := l.add(&schemas.Event{Kind: schemas.Kind_KIND_CANCEL_ASKED, CancelAsked: &schemas.CancelAsked{PushId: id[:]}})
+	l.add(&schemas.Event{Kind: schemas.Kind_KIND_KICKED, Term: term})
+	if d := cmp.Diff(map[Asking][]uint64{{"anna", id}: {at}}, l.ledger.Cancels); d != "" || l.ledger.Kicks["anna"] != 1 {
+		t.Errorf("kicks %v, cancels (-want +got):\n%s", l.ledger.Kicks, d)
+	}
+}
+
 // TestRows: an event is no row, one or two; a decision of an older term is none.
 func TestRows(t *testing.T) {
 	l := log{ledger: New()}
