@@ -143,7 +143,7 @@ func (s *splitting) stages(ctx context.Context, noProjectors bool) (t load.Targe
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails
 	t = load.Target{Gates: at[:1], API: at[1], Key: a.APIKey, Token: a.Token, Broker: s.kafka}
-	commands := [][]string{{"delivery"}, {"ingest", "--listen", at[1]}, {"gate", "--listen", at[0], "--cluster-key", hex.EncodeToString(key)}}
+	commands := [][]string{{"delivery"}, {"ingest", "--listen", at[1]}, {"gate", "--listen", at[0], "--cluster-key", hex.EncodeToString(key), "--drain-time", "0"}}
 	if !noProjectors {
 		t.Console = at[2]
 		commands = append([][]string{{"projector", "--only", "session"}, {"projector", "--only", "hop"}, {"console", "--listen", at[2]}}, commands...)

@@ -101,7 +101,7 @@ func spawnGate(ctx context.Context, beside load.Target) (t load.Target, stop fun
 	if err != nil {
 		return t, nil, err
 	}
-	command, err := self("gate", "--number", "2", "--kafka", beside.Broker, "--cluster-key", hex.EncodeToString(key), "--listen", at[0], "--metrics", at[1])
+	command, err := self("gate", "--number", "2", "--kafka", beside.Broker, "--cluster-key", hex.EncodeToString(key), "--listen", at[0], "--metrics", at[1], "--drain-time", "0")
 	if err != nil {
 		return t, nil, err
 	}
