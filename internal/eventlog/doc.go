@@ -26,6 +26,14 @@
 // highest seen), records in a partition where their key does not belong and
 // bytes that are no message are counted and left out; they block nobody.
 //
+// # Epochs
+//
+// waybill.events never gets partitions in place: it goes on as waybill.events.1.
+// [Log.Grow] asks who appends facts, announces the next epoch, waits until all who
+// answered have left the former one, and seals its partitions. An appender with
+// [Epochs] goes along in order (line.go); a reader stops at the seal. The epoch
+// stands in the high bits of each position, so that old ones stay valid.
+//
 // # Authority, and what may be lost
 //
 // The log is the authority; this package owns only origins and serials.
