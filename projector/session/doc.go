@@ -29,6 +29,12 @@
 //     time, with growing pauses; the partition stands still until somebody
 //     looks. Other partitions go on.
 //
+// # Epochs
+//
+// A partition ends at its seal: nothing counts behind it. The partitions of the
+// next epoch begin with the rows of the former, which one of them carries over
+// when every seal is in the rows (epoch.go, docs/decisions/0016-next-epoch.md).
+//
 // # Rebuild
 //
 // A Rebuild folds the log into fresh tables beside the live ones, compares, and
