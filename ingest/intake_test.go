@@ -210,6 +210,38 @@ func TestIntakeGoesOn(t *testing.T) {
 	}
 }
 
+// What the log has not taken is read again by the next member: the offset is
+// stored behind it only then.
+func TestIntakeStoresAfterTheAppend(t *testing.T) {
+	w := newWorld(t)
+	reader := metric.NewManualReader()
+	provider := metric.NewMeterProvider(metric.WithReader(reader))
+	t.Cleanup(func() { _ = provider.Shutdown(w.context()) })
+	w.faults.Fail(eventlog.EventsTopic, eventlog.AllPartitions, errors.New("planted"))
+	stop := w.takeIn(func(c *IntakeConfig) { c.Meter = provider.Meter("ingest") })
+	w.produce(nil, `{"user":"a","family":1,"json":1}`)
+	tick, ctx := time.NewTicker(10*time.Millisecond), w.context()
+	defer tick.Stop()
+	for read := int64(0); read == 0; {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal("the record was not read")
+		}
+		var got metricdata.ResourceMetrics
+		if err := reader.Collect(ctx, &got); err != nil {
+			t.Fatal(err)
+		}
+		read = flatten(got)["waybill.ingest.intake.records accepted"]
+	}
+	stop()
+	w.faults.Clear()
+	w.takeIn()
+	if got := w.read(eventlog.EventsTopic, 1)[0].Event; string(got.GetPushed().GetBody()) != "1" {
+		t.Errorf("event %+v", got)
+	}
+}
+
 func TestTTLLeft(t *testing.T) {
 	const now = 1_000_000_000_000
 	for _, c := range []struct {
