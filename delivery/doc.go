@@ -43,8 +43,17 @@
 // would deceive the worker; the device's next heartbeat or resume says its cursor
 // again, so this costs a connection and no push.
 //
+// # Memory
+//
+// Users who are away leave memory once rows in Postgres have them, and return from
+// there when an event or their time comes (absent.go, recall.go, decision 15). A
+// takeover begins with those of whom something may have to be said. A partition
+// that a rebalance took away is served on until the other worker's claim is read.
+//
 // # Failures
 //
+//   - Postgres is away: users who are not in memory wait, what comes about them is
+//     kept, up to a bound. Everybody else goes on; nobody leaves.
 //   - One gate's partition of waybill.dispatch is slow or away: its commands
 //     wait in a queue of at most 4,096 and what one look puts out; then nothing is
 //     said to that gate, and the core only knows who has more to hear. Nobody

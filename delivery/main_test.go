@@ -40,9 +40,13 @@ type world struct {
 	appender *eventlog.Appender
 	events   <-chan eventlog.Entry
 	commands map[uint32]<-chan eventlog.Entry // by gate number
+	at       eventlog.Appended                // of the newest fact
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldOf(t, 1) }
+
+// newWorldOf has so many partitions of events, of which it follows the first.
+func newWorldOf(t *testing.T, partitions int32) *world {
 	t.Helper()
 	kafka, err := engine.StartKafka(engine.KafkaConfig{Dir: t.TempDir()})
 	if err != nil {
@@ -56,7 +60,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(w.log.Close)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if err := w.log.CreateTopics(ctx, eventlog.Specs(1, 3, 1)); err != nil {
+	if err := w.log.CreateTopics(ctx, eventlog.Specs(partitions, 3, 1)); err != nil {
 		t.Fatal(err)
 	}
 	if w.appender, err = w.log.NewAppender(eventlog.AppenderConfig{}); err != nil {
@@ -158,6 +162,7 @@ func (w *world) add(topic string, key []byte, e *schemas.Event) schemas.Position
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.at = at
 	return at.Position
 }
 

@@ -39,6 +39,8 @@ type owner struct {
 
 	recall recall // users who are not in memory
 
+	taken   <-chan struct{}  // closed when the partition is given to another worker
+	handed  bool             // it was
 	reclaim <-chan time.Time // runs while overtaken, or until a loss is made good
 	repair  bool             // the latter
 	active  bool             // as last logged
@@ -87,6 +89,7 @@ func (o *owner) stop() {
 
 // run claims the partition and works until it is taken away.
 func (o *owner) run(ctx context.Context) error {
+	o.taken = o.p.Revoked()
 	o.readGates()
 	o.readPolicies()
 	o.readRevocations()
@@ -120,6 +123,8 @@ func (o *owner) run(ctx context.Context) error {
 			o.tickEnded(t)
 		case a := <-o.recall.answers:
 			o.recalled(a)
+		case <-o.taken:
+			o.taken, o.handed = nil, true
 		case <-o.reclaim:
 			o.reclaim, o.repair = nil, false
 			o.claim()
@@ -135,6 +140,9 @@ func (o *owner) run(ctx context.Context) error {
 		o.flush()
 		o.checkTimers(ctx)
 		o.checkClaim()
+		if o.former() {
+			return nil
+		}
 		o.recallUsers(ctx)
 	}
 }
@@ -244,6 +252,17 @@ func (o *owner) claim() {
 		Kind: schemas.Kind_KIND_CLAIMED, Time: time.Now().UnixMicro(), Node: o.w.cfg.Node,
 		Claimed: &schemas.Claimed{Worker: o.self[:]},
 	})
+}
+
+// former says that another worker has the partition, and that nothing is left to
+// do here: it acts until it reads the other's claim, so that nobody waits for one
+// that is loading. It claims no more.
+func (o *owner) former() bool {
+	over := o.handed && (o.reclaim != nil || !o.core.Active())
+	if over {
+		o.log.Info("the partition is another worker's")
+	}
+	return over
 }
 
 // checkClaim claims again when a newer claim has been read while the partition

@@ -48,6 +48,10 @@ type Config struct {
 	Meter   metric.Meter // nil measures nothing
 }
 
+// overlaps is for how many sessions a worker goes on with a partition that was
+// given to another, which does not claim it: it cannot load, say.
+const overlaps = 3
+
 // outcomeLinger lets outcomes travel in company; nobody waits for them.
 const outcomeLinger = 2 * time.Millisecond
 
@@ -108,7 +112,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 		return w.cfg.Log.Join(ctx, eventlog.GroupConfig{
 			Group: Group, Topics: []string{eventlog.EventsTopic}, TopicPrefixes: []string{eventlog.EventsPrefix},
-			Session: w.cfg.Session, Serve: w.serve, Standing: &w.standing,
+			Session: w.cfg.Session, Overlap: overlaps * w.cfg.Session, Serve: w.serve, Standing: &w.standing,
 			Fetch: eventlog.Fetch{Reuse: true},
 		})
 	})
@@ -171,6 +175,11 @@ func (w *Worker) serve(ctx context.Context, p *eventlog.Partition) error {
 	}
 	if p.Jumped() && snap.Next > 0 {
 		return fmt.Errorf("partition %d: %w", p.Number(), errHole)
+	}
+	select {
+	case <-p.Revoked():
+		return nil // while it loaded
+	default:
 	}
 	o := w.newOwner(p, snap, log)
 	defer o.stop()

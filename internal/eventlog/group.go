@@ -25,8 +25,13 @@ type GroupConfig struct {
 	// RevokeWait is how long a rebalance waits for a PartitionFunc to return
 	// (default 5 s). Then it goes on without it, and says so.
 	RevokeWait time.Duration
-	Serve      PartitionFunc
-	Fetch      Fetch
+	// Overlap is how long a PartitionFunc may go on after its partition was taken
+	// away: it is told by Partition.Revoked, commits nothing any more, and ends when
+	// it finds that another has begun. The rebalance does not wait for it. 0: it
+	// ends at once. At the end of Join all end at once.
+	Overlap time.Duration
+	Serve   PartitionFunc
+	Fetch   Fetch
 	// Standing is told how this member stands; nil = nobody asks.
 	Standing *Standing
 }
@@ -73,6 +78,7 @@ type tenure struct {
 	cancel context.CancelCauseFunc
 	done   chan struct{} // closed when its function will not be called again
 	over   atomic.Bool   // no commit any more; set before the group goes on
+	taken  chan struct{} // closed, once, when the partition was taken away and the function goes on
 
 	working atomic.Bool // as Partition.Working was told
 }
@@ -114,7 +120,13 @@ func (g *group) options() []kgo.Opt {
 		kgo.HeartbeatInterval(g.cfg.Heartbeat),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.OnPartitionsAssigned(g.assigned),
-		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { g.revoked(m) }),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, m map[string][]int32) {
+			if g.cfg.Overlap > 0 {
+				g.handOver(m)
+			} else {
+				g.revoked(m)
+			}
+		}),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, m map[string][]int32) { g.lost(m) }),
 	}
 	if len(g.cfg.TopicPrefixes) == 0 {
@@ -189,12 +201,13 @@ func (g *group) assigned(_ context.Context, client *kgo.Client, m map[string][]i
 func (g *group) begin(at place) {
 	before := g.tenures[at]
 	ctx, cancel := context.WithCancelCause(g.ctx)
-	t := &tenure{g: g, cancel: cancel, done: make(chan struct{})}
+	t := &tenure{g: g, cancel: cancel, done: make(chan struct{}), taken: make(chan struct{})}
 	g.tenures[at] = t
 	go func() {
 		defer close(t.done)
 		<-g.ready
 		if before != nil {
+			before.cancel(ErrLost) // it may have gone on
 			<-before.done
 		}
 		g.reader.serve(ctx, at, t, t.serve)
@@ -204,7 +217,36 @@ func (g *group) begin(at place) {
 // serve is one call of the group's function: it is not at work before it says so.
 func (t *tenure) serve(ctx context.Context, p *Partition) error {
 	defer t.working.Store(false)
-	return t.g.cfg.Serve(ctx, p)
+	if err := t.g.cfg.Serve(ctx, p); err != nil && !t.over.Load() {
+		return err
+	}
+	return nil // or it is not called again
+}
+
+// handOver lets the functions of partitions go on for a while that were taken
+// away.
+func (g *group) handOver(m map[string][]int32) {
+	if len(m) == 0 {
+		return
+	}
+	g.reader.log.cfg.Log.Info("partitions handed over", "group", g.cfg.Group, "partitions", m)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for at := range places(m) {
+		if t := g.tenures[at]; t != nil && !t.over.Swap(true) {
+			time.AfterFunc(g.cfg.Overlap, func() { t.cancel(ErrLost) })
+			close(t.taken)
+		}
+	}
+}
+
+// Revoked is closed when the partition was taken away and the function goes on:
+// see GroupConfig.Overlap. For any goroutine.
+func (p *Partition) Revoked() <-chan struct{} {
+	if p.tenure == nil {
+		return nil
+	}
+	return p.tenure.taken
 }
 
 // revoked ends tenures and waits for their functions; they may still commit
@@ -246,6 +288,10 @@ func (g *group) lost(m map[string][]int32) {
 		return
 	}
 	g.reader.log.cfg.Log.Warn("partitions lost: the group went on without this member", "group", g.cfg.Group, "partitions", m)
+	if g.cfg.Overlap > 0 {
+		g.handOver(m)
+		return
+	}
 	for _, t := range g.end(m) {
 		t.over.Store(true)
 	}
