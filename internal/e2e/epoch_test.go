@@ -120,22 +120,6 @@ func (w *world) grow(ctx context.Context) error {
 	return app.Migrate(ctx, w.Base, app.MigrateConfig{Partitions: 8, Grow: true, Dispatch: 8, Replication: -1, Wait: patience})
 }
 
-// checkOrder: each phone was handed every push of its user, once, in the order in
-// which they were accepted.
-func (l *epochLoad) checkOrder(phones []*phone) {
-	l.w.t.Helper()
-	for _, p := range phones {
-		for n, push := range p.awaitPushes(l.w.t, l.of(p.user)) {
-			if string(push.Body) != fmt.Sprint(n+1) {
-				l.w.t.Fatalf("push %d of %s is the one that was pushed as %s", n+1, p.user, push.Body)
-			}
-		}
-		for _, d := range p.disorder {
-			l.w.t.Error(d)
-		}
-	}
-}
-
 func epochUser(n int) string { return fmt.Sprintf("user-%02d", n) }
 
 // openLog opens the log without its books: they know one epoch.
@@ -270,4 +254,20 @@ func (l *epochLoad) accepted() (n int) {
 func (l *epochLoad) awaitAccepted(n int) {
 	l.w.t.Helper()
 	awaitRing(l.w.t, &l.Bell, fmt.Sprintf("push %d to be accepted", n), func() bool { return l.accepted() >= n })
+}
+
+// checkOrder: each phone was handed every push of its user, once, in the order in
+// which they were accepted.
+func (l *epochLoad) checkOrder(phones []*phone) {
+	l.w.t.Helper()
+	for _, p := range phones {
+		for n, push := range p.awaitPushes(l.w.t, l.of(p.user)) {
+			if string(push.Body) != fmt.Sprint(n+1) {
+				l.w.t.Fatalf("push %d of %s is the one that was pushed as %s", n+1, p.user, push.Body)
+			}
+		}
+		for _, d := range p.disorder {
+			l.w.t.Error(d)
+		}
+	}
 }
