@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -22,8 +23,8 @@ const pageHead = `# The crash run
 Written by ` + "`make crash`" + `, a row for each seed. What a run is stands in the package comment of internal/e2e/crash: every stage as a
 process, three Apache Kafka brokers with three copies of everything, Postgres and ClickHouse; %s pushes a minute over HTTP to %d
 phones that lose their connections all the time, with every option mixed (ttl 0, collapse keys, cancels before and after their push,
-deliver_at, first device wins, one device of several, and an app whose users may have one device and change it), while processes are killed with -9, and a gate and a delivery worker are stopped for
-%.0f s and woken. Some users are away meanwhile: their pushes wait. When all faults have stopped and all other phones are home, Postgres is
+deliver_at, first device wins, one device of several, and an app whose users may have one device and change it), while processes are
+killed with -9, and a gate and a delivery worker are stopped for %.0f s and woken. Some users are away meanwhile: their pushes wait. When all faults have stopped and all other phones are home, Postgres is
 dropped, with everything that is still connected and still owed, and must be replayed to the same checksum; then who was away comes
 home. In the end the log, read without Waybill's own reader, the callers' counts and what the applications noted must agree, push by
 push, in content and order; the funnel must add up to the log, and ClickHouse must have each of its hops once.
@@ -43,7 +44,8 @@ push, in content and order; the funnel must add up to the log, and ClickHouse mu
 - *handed over*: pushes that an application was handed, on any device. *last outcome*: after the end of all faults,
   of all that is for users who are not away.
 - *options*: pushes that were collapsed, that were canceled, from which a device was spared because another was the first, and that waited for
-  their time. A row of more than 20,000 accepted pushes is of a longer run (` + "`PUSHES=100000`" + `). Rows without them are of runs in which nobody asked for any of that.
+  their time. A row of more than 20,000 accepted pushes is of a longer run (` + "`PUSHES=100000`" + `). Rows without them are of runs in which
+  nobody asked for any of that.
 
 | seed | date | killed | stopped | refused | no answer | said again | connections | accepted | repeats | delivered | lost | unconfirmed | handed over | last outcome | violations | options |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
@@ -55,9 +57,10 @@ func WritePage(path string, r *Result) error {
 	if err != nil {
 		return fmt.Errorf("read the page: %w", err)
 	}
-	rows = slices.DeleteFunc(rows, func(row string) bool { return seedOf(row) == r.Seed })
-	rows = append(rows, r.row())
-	slices.SortFunc(rows, func(a, b string) int { return cmp.Compare(seedOf(a), seedOf(b)) })
+	own := r.row()
+	rows = slices.DeleteFunc(rows, func(row string) bool { return seedOf(row) == r.Seed && longer(row) == longer(own) })
+	rows = append(rows, own)
+	slices.SortStableFunc(rows, func(a, b string) int { return cmp.Compare(seedOf(a), seedOf(b)) })
 	var seeds []string
 	for _, row := range rows {
 		seeds = append(seeds, fmt.Sprint(seedOf(row)))
@@ -101,6 +104,13 @@ func seedOf(row string) uint64 {
 	return n
 }
 
+// longer says whether a row is of more pushes than usual.
+func longer(row string) bool {
+	const accepted = 9
+	cells := strings.Split(row, "|")
+	return len(cells) > accepted && len(strings.TrimSpace(cells[accepted])) > len(thousands(Pushes))
+}
+
 // row of the table.
 func (r *Result) row() string {
 	last := "–"
@@ -122,21 +132,30 @@ func (r *Result) repeats() int {
 	return r.outcomes.Ends[schemas.Class_CLASS_WITHDRAWN][schemas.Reason_REASON_DUPLICATE]
 }
 
-// short is how many stages a fault happened to, and a letter for whoever else.
+// short is how many stages a fault happened to, and a letter for whoever else,
+// behind how often.
 func (r *Result) short(kinds ...Kind) string {
-	n, others := 0, ""
+	n, others := 0, make(map[string]int)
 	for _, f := range r.Faults {
 		switch {
 		case !slices.Contains(kinds, f.Kind):
 		case f.Target == leader, f.Target == postgresDB, f.Target == clickhouse:
-			others += "+" + f.Target[:1]
-		case f.Kind == Replace:
-			n, others = n+1, others+"r"
+			others[f.Target[:1]]++
 		default:
-			n++
+			if n++; f.Kind == Replace {
+				others["r"]++
+			}
 		}
 	}
-	return strings.TrimSpace(fmt.Sprintf("%d %s", n, others))
+	text := fmt.Sprint(n)
+	for _, letter := range slices.Sorted(maps.Keys(others)) {
+		sign := map[bool]string{true: " ", false: " +"}[letter == "r"]
+		if others[letter] > 1 {
+			letter = fmt.Sprint(others[letter]) + letter
+		}
+		text += sign + letter
+	}
+	return text
 }
 
 // thousands sets commas.

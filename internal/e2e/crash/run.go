@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"waybill/internal/app"
@@ -47,6 +48,8 @@ type run struct {
 	result *Result
 
 	stopBooks func() error
+
+	busy sync.Map // target → *sync.Mutex, held while a fault happens to it
 }
 
 // Run makes one crash run. An error says that it could not be made or did not

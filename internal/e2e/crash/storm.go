@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -49,11 +50,15 @@ func (r *run) storm(ctx context.Context) error {
 	return nil
 }
 
-// suffer lets one fault happen and ends it.
+// suffer lets one fault happen and ends it. On a busy machine a process may be
+// back from its last fault later than the plan has the next one: that waits.
 func (r *run) suffer(ctx context.Context, start time.Time, f Fault) error {
 	if err := pause(ctx, time.Until(start.Add(f.At))); err != nil {
 		return err
 	}
+	turn, _ := r.busy.LoadOrStore(f.Target, new(sync.Mutex))
+	turn.(*sync.Mutex).Lock()
+	defer turn.(*sync.Mutex).Unlock()
 	mend, err := r.breakIt(ctx, f)
 	if errors.Is(err, errNobody) {
 		r.result.wrong("a fault of the plan", "%s of %s after %.1f s %v", f.Kind, f.Target, f.At.Seconds(), err)

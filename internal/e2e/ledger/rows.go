@@ -29,7 +29,7 @@ func (r Rows) enter(e *schemas.Event) {
 		}
 		r.Hops["outcome"]++
 	case schemas.Kind_KIND_PUSHED, schemas.Kind_KIND_CANCEL_ASKED, schemas.Kind_KIND_RELEASED, schemas.Kind_KIND_OPENED,
-		schemas.Kind_KIND_RELAYED, schemas.Kind_KIND_PARKED:
+		schemas.Kind_KIND_RELAYED, schemas.Kind_KIND_PARKED, schemas.Kind_KIND_UNREACHED:
 		r.Hops[e.Kind.Word()]++
 	case schemas.Kind_KIND_REFUSED:
 		if len(e.TraceId) > 0 {
