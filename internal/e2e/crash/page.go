@@ -67,7 +67,7 @@ func WritePage(path string, r *Result) error {
 	}
 	m := load.ReadMachine()
 	var b bytes.Buffer
-	fmt.Fprintf(&b, pageHead, thousands(Pushes), Devices, pauseFor.Seconds(), strings.Join(seeds, " "), m.Cores, m.Model, m.Kernel, m.Go)
+	fmt.Fprintf(&b, pageHead, thousands(Pushes), Devices, pauseFor.Seconds(), strings.Join(slices.Compact(seeds), " "), m.Cores, m.Model, m.Kernel, m.Go)
 	for _, row := range rows {
 		b.WriteString(row + "\n")
 	}

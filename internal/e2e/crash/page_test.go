@@ -48,3 +48,20 @@ func TestPageKeepsOtherSeeds(t *testing.T) {
 		t.Error("the page does not name its command")
 	}
 }
+
+// TestPageKeepsTheUsualRun: a longer one of the same seed has a row of its own.
+func TestPageKeepsTheUsualRun(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "crash.md")
+	for _, accepted := range []int64{20_000, 100_000, 20_000} {
+		if err := WritePage(path, &Result{Seed: 7, accepted: accepted}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, err := readRows(path)
+	if err != nil || len(rows) != 2 || longer(rows[0]) == longer(rows[1]) {
+		t.Errorf("rows %q, %v; want one of each", rows, err)
+	}
+	if b, err := os.ReadFile(path); err != nil || !strings.Contains(string(b), `SEEDS="7"`) {
+		t.Errorf("the page names its seed twice: %v", err)
+	}
+}
