@@ -54,7 +54,8 @@ func (r *run) settleSolos(ctx context.Context) error {
 func (r *run) soloPhone(n, device int) (*phone, error) {
 	p := &phone{Device: ledger.Device{User: soloUser(n), Device: fmt.Sprintf("phone-%d", device)}, app: post}
 	p.Bad(rand.New(rand.NewPCG(r.cfg.Seed, uint64(5000+10*n+device))), r.site.troubles())
-	return p, p.start(r.site)
+	err := p.start(r.site)
+	return p, err
 }
 
 // replacePhones: one after the other they log in with a new phone, while it is
