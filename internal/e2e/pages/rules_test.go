@@ -34,6 +34,10 @@ func rules() []rule {
 		{page: "README.md", text: "bin/waybill funnel", want: `delivered +acked +1`},
 		{page: "README.md", text: `printf 'WAYBILL_%s\n' CLUSTER_KEY=$(openssl rand -hex 32) DB_PASSWORD=$(openssl rand -hex 32) >.env`},
 		{page: "README.md", text: `printf '{"apps": [{"name": "freight", "api_keys": [{"id": "a", "key": "%s"}], "token_keys": [{"id": "k", "algorithm": "HS256", "secret": "%s"}]}]}\n' $(openssl rand -hex 32) $(openssl rand -hex 32) >apps.json`},
+		{
+			page: "docs/operations.md", text: "waybill revoke --kafka HOST:9092 --app freight --user driver-7 --device 3f2a… --session 0199e5a0…",
+			run: "waybill revoke --kafka HOST:9092 --app freight --user driver-7 --device 3f2a --session 0199e5a00000700080000000000000a0",
+		},
 		{page: "docs/benchmarks/README.md", text: "go tool pprof http://127.0.0.1:7499/debug/pprof/profile?seconds=5", not: "it opens a prompt; internal/telemetry serves the address"},
 		{page: "docs/benchmarks/README.md", text: "waybill load push --dir .waybill --pid $(pgrep -f 'waybill dev')", run: "waybill load push --dir .waybill --pid DEV-PID" + short},
 	}
@@ -55,7 +59,7 @@ var own = regexp.MustCompile(`--(split|gates)\b`)
 var stages = regexp.MustCompile(`^(?:bin/)?waybill (gate|ingest|delivery|projector|console)\b`)
 
 // keeping are the commands that work on an installation's engines and end.
-var keeping = regexp.MustCompile(`^(?:bin/)?waybill (migrate|rebuild)\b`)
+var keeping = regexp.MustCompile(`^(?:bin/)?waybill (migrate|rebuild|revoke)\b`)
 
 // find is the rule of a command; ok is false where nobody knows one.
 func find(path string, c command) (r rule, ok bool) {
