@@ -44,7 +44,7 @@ func TestBadFrames(t *testing.T) {
 		{"token of another key", false, login(t, claims{w.App.Name, "dev", "another secret, just as long as it", time.Hour}.token(t, "driver"), 0), schemas.Reason_REASON_BAD_TOKEN},
 		{"token of an unknown key", false, login(t, claims{w.App.Name, "other", w.App.Secret, time.Hour}.token(t, "driver"), 0), schemas.Reason_REASON_UNKNOWN_APP},
 		{"token of another app", false, login(t, claims{"other", "dev", w.App.Secret, time.Hour}.token(t, "driver"), 0), schemas.Reason_REASON_UNKNOWN_APP},
-		{"token without a user", false, login(t, good.token(t, ""), 0), schemas.Reason_REASON_BAD_TOKEN},
+		{"token without a user", false, login(t, good.token(t, ""), 0), schemas.Reason_REASON_NOT_ADMITTED},
 		{"second login", true, login(t, good.token(t, "driver"), 0), schemas.Reason_REASON_SECOND_LOGIN},
 		{"heartbeat before login", false, heartbeat, schemas.Reason_REASON_NOT_LOGGED_IN},
 		{"uplink before login", false, wire.AppendUplink(nil, wire.Header{Family: 7, Sequence: 1}, wire.UplinkPrefix{Lowest: 1, Tries: 1}, nil), schemas.Reason_REASON_NOT_LOGGED_IN},

@@ -20,12 +20,12 @@ var ErrSealed = errors.New("the partition is sealed")
 // LoadPresent is Load for a reader that acts: users of whom nothing is to be said
 // before an event or a time comes are absent from the start (mailbox.Rest). The
 // others are present: they have a route, a closing connection, or a push that the
-// state alone may end. A user with more than mailbox pushes is present, too.
-func LoadPresent(ctx context.Context, db DB, topic string, partition int32, mailbox int) (*Snapshot, error) {
+// state alone may end. A user with more than full pushes is present, too.
+func LoadPresent(ctx context.Context, db DB, topic string, partition int32, full int) (*Snapshot, error) {
 	s := empty(topic, partition)
 	err := read(ctx, db, func(tx pgx.Tx) error {
 		l := &loader{ctx: ctx, tx: tx, partition: partition, users: make(map[string]*loading), resting: true}
-		return l.loadPresent(s, mailbox)
+		return l.loadPresent(s, full)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load snapshot of %s/%d: %w", topic, partition, err)

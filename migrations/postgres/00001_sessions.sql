@@ -79,7 +79,7 @@ CREATE TABLE routes (
     PRIMARY KEY (partition, app, user_name, place)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
 
--- Connections that must go and whose end has not been read: at most 16 for a
+-- Connections that must go and whose end has not been read: at most 64 for a
 -- user. These lists are few and short; they are kept in order by place.
 CREATE TABLE closing (
     incarnation bigint  NOT NULL,
