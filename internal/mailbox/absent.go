@@ -98,6 +98,10 @@ func (s *State) Absent() int { return len(s.absents.users) }
 // which its rows were.
 func (u *User) Last() schemas.Position { return max(u.last, u.asOf) }
 
+// AsOf notes what the rows of a restored user have. Once out of memory it does not
+// come back from older ones: those of a replay that has not come so far.
+func (u *User) AsOf(pos schemas.Position) { u.asOf = pos }
+
 // Evict lets the user go: rows have everything up to Last, and nothing is to be
 // said of it before wake (broker time; 0 = before an event comes).
 func (s *State) Evict(u *User, r Rest, wake int64) {

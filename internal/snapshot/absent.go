@@ -51,6 +51,7 @@ func (l *loader) loadPresent(s *Snapshot, bound int) error {
 	for key, u := range l.users {
 		if u.present {
 			s.State.Restore(u.user, u.recent.known())
+			u.user.AsOf(asOf)
 		} else {
 			s.State.Settle(key, u.rest, u.recent.known(), asOf)
 		}
